@@ -1,0 +1,1 @@
+"""The `watchtime` command and all that starts, stops and inspects the stages."""
