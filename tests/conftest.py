@@ -1,0 +1,35 @@
+"""Shared set-up of all tests: the servers they may ask for, marks by folder, and a table of what was not run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ("tests.servers", "tests.stacks")
+
+MARKED_FOLDERS = ("integration", "faults", "e2e")
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the folder they are in, so that `-m integration` selects tests/integration."""
+    for item in items:
+        if HERE in item.path.parents:
+            folder = item.path.relative_to(HERE).parts[0]
+            if folder in MARKED_FOLDERS:
+                item.add_marker(folder)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List at the end which tests were left out, by reason."""
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        longrepr = report.longrepr
+        reason = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
+        reasons[reason.removeprefix("Skipped: ")] += 1
+    if reasons:
+        terminalreporter.section("left out")
+        for reason, count in reasons.most_common():
+            terminalreporter.line(f"{count:5}  {reason}")

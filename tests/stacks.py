@@ -1,0 +1,1 @@
+"""Whole stacks for tests, by the `watchtime` command."""
