@@ -1,0 +1,112 @@
+"""`python -m gateway`: serve until SIGTERM or SIGINT, then let requests in flight finish and exit with 0."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from typing import Final
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from gateway.app import METRICS, build_app
+from gateway.metrics import metrics_app
+from gateway.publish import KafkaPublisher
+from gateway.settings import Settings, SettingsError
+
+#: A request waits at most 4 s for the broker; with what follows the whole stop stays under 10 s.
+_SHUTDOWN_TIMEOUT_S: Final = 4.5
+_BACKLOG: Final = 1024
+_KEEPALIVE_S: Final = 75.0
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until a signal asks to stop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    app = build_app(settings, KafkaPublisher(settings.bootstrap_servers, linger_ms=settings.linger_ms))
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        auto_decompress=False,
+        keepalive_timeout=_KEEPALIVE_S,
+        shutdown_timeout=_SHUTDOWN_TIMEOUT_S,
+    )
+    metrics_runner = web.AppRunner(metrics_app(app[METRICS]), access_log=None)
+    try:
+        await runner.setup()
+        await metrics_runner.setup()
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=_BACKLOG)
+        await site.start()
+        await web.TCPSite(metrics_runner, settings.metrics_host, settings.metrics_port).start()
+        port, metrics_port = _port(runner), _port(metrics_runner)
+        log.info("listening", host=settings.host, port=port, metrics_port=metrics_port, pid=os.getpid())
+        await stop.wait()
+        log.info("stopping")
+    finally:
+        await runner.cleanup()
+        await metrics_runner.cleanup()
+
+
+def main() -> int:
+    """Run the gateway; return the exit code."""
+    _configure_logs()
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsError as error:
+        log.critical("bad settings", why=str(error))
+        return 2
+    try:
+        uvloop.run(serve(settings))
+    except OSError as error:
+        log.critical("cannot listen", why=str(error))
+        return 1
+    log.info("stopped")
+    return 0
+
+
+def _port(runner: web.AppRunner) -> int:
+    return int(runner.addresses[0][1])
+
+
+def _configure_logs() -> None:
+    """Log JSON lines to stderr, libraries included."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # The client library repeats itself four times a second while the broker is away; the publisher says it once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # Its one message, for requests that are no HTTP, names the client's address.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""POST /ingest: from a request to its answer.
+
+The answer 200 is given only after the broker acknowledged accepted and rejected events alike. Refusals come in a
+fixed order: origin and host (403, before this module), media type (415), size (413), JSON (400), number of events
+(413), broker (503).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from gateway.answers import Refusal, json_answer
+from gateway.body import InvalidJsonError, read_events
+from gateway.intake import RejectedLimit, sort_events
+from gateway.metrics import Metrics
+from gateway.publish import Publisher, UnavailableError
+from streams.contract.event import MAX_BATCH_EVENTS, MAX_BODY_BYTES
+
+#: How long a client may take to send its body.
+BODY_TIMEOUT_S: Final = 20.0
+_TOO_LARGE: Final = f"Body too large: at most {MAX_BODY_BYTES} bytes"
+
+
+class Ingest:
+    """The handler of POST /ingest and what it shares between requests."""
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        metrics: Metrics,
+        *,
+        max_in_flight_bytes: int,
+        clock_ns: Callable[[], int] = time.time_ns,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._publisher = publisher
+        self._metrics = metrics
+        self._max_in_flight_bytes = max_in_flight_bytes
+        self._in_flight_bytes = 0
+        self._rejected_limit = RejectedLimit()
+        self._clock_ns = clock_ns
+        self._monotonic_s = monotonic_s
+        metrics.in_flight_bytes.set_function(lambda: self._in_flight_bytes)
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer one request; a Refusal is raised, its answer made elsewhere."""
+        received_at = self._clock_ns() // 1_000_000
+        _demand_json(request)
+        held = _Held()
+        try:
+            body = await self._read(request, held)
+            return await self._take(body, received_at)
+        finally:
+            self._in_flight_bytes -= held.size
+
+    async def _take(self, body: bytes, received_at: int) -> web.Response:
+        try:
+            events = read_events(body)
+        except InvalidJsonError as error:
+            raise Refusal(400, "Invalid JSON") from error
+        if len(events) > MAX_BATCH_EVENTS:
+            raise Refusal(413, f"Too many events: {len(events)}, at most {MAX_BATCH_EVENTS} in a request")
+        intake = sort_events(events, received_at, self._rejected_limit, self._monotonic_s())
+        if intake.records:
+            try:
+                await self._publisher.publish(intake.records)
+            except UnavailableError as error:
+                raise Refusal(503, "The broker does not take events now; keep them and repeat the request") from error
+        self._metrics.count_intake(intake)
+        return json_answer(200, intake.answer())
+
+    async def _read(self, request: web.Request, held: _Held) -> bytes:
+        """Return the body, at most MAX_BODY_BYTES of it, and account for its bytes while they arrive."""
+        if (request.content_length or 0) > MAX_BODY_BYTES:
+            raise Refusal(413, _TOO_LARGE)
+        if request.content.is_eof():  # all of it came with the headers
+            return await self._read_chunks(request, held)
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                return await self._read_chunks(request, held)
+        except TimeoutError as error:
+            raise Refusal(408, f"The body did not arrive within {BODY_TIMEOUT_S:g} s") from error
+
+    async def _read_chunks(self, request: web.Request, held: _Held) -> bytes:
+        chunks = []
+        while chunk := await request.content.readany():
+            held.size += len(chunk)
+            self._in_flight_bytes += len(chunk)
+            if held.size > MAX_BODY_BYTES:
+                raise Refusal(413, _TOO_LARGE)
+            if self._in_flight_bytes > self._max_in_flight_bytes:
+                raise Refusal(503, "Too much is under way; keep the events and repeat the request")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+class _Held:
+    """Bytes of one request's body that count as in flight."""
+
+    __slots__ = ("size",)
+
+    def __init__(self) -> None:
+        self.size = 0
+
+
+def _demand_json(request: web.Request) -> None:
+    headers = request.headers
+    if "Content-Encoding" in headers:
+        raise Refusal(415, "Content-Encoding is not supported: send the body as it is")
+    media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Refusal(415, "Content-Type must be application/json")

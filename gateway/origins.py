@@ -1,0 +1,48 @@
+"""Who may call a gateway that asks for no token: rules for the Host and Origin headers. Pure.
+
+Listening on loopback keeps other machines out, not the web pages open in this machine's browser. Any page can
+post to 127.0.0.1; its browser says so in Origin. A page can also point a name of its own at 127.0.0.1 and thereby
+pass as same-origin (DNS rebinding); the name then shows in Host.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.settings import ANY_ORIGIN, Settings
+
+_EXTENSION_SCHEMES: Final = ("chrome-extension://", "moz-extension://", "safari-web-extension://")
+_LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+class Origins:
+    """The rules as set for one gateway."""
+
+    def __init__(self, settings: Settings) -> None:
+        configured = settings.host.lower()
+        if ":" in configured and not configured.startswith("["):
+            configured = f"[{configured}]"
+        self._hosts = _LOOPBACK_NAMES | settings.allowed_hosts | {configured}
+        self._listed = settings.cors_origins
+        self._any = ANY_ORIGIN in settings.cors_origins
+
+    def host_allowed(self, host: str) -> bool:
+        """Whether a Host header (name, maybe with a port) names this gateway."""
+        return host_name(host) in self._hosts
+
+    def origin_allowed(self, origin: str | None, host: str) -> bool:
+        """Whether a request with this Origin (None: no browser page sent it) and this Host may pass."""
+        if origin is None or self._any:
+            return True
+        origin = origin.lower()
+        return origin.startswith(_EXTENSION_SCHEMES) or origin == f"http://{host.lower()}" or origin in self._listed
+
+    def allow_origin(self, origin: str) -> str:
+        """Return the Access-Control-Allow-Origin of an answer to an allowed origin."""
+        return ANY_ORIGIN if self._any else origin
+
+
+def host_name(host: str) -> str:
+    """Return the name in a Host header: lower case, without the port, IPv6 addresses in brackets."""
+    name, colon, port = host.lower().rpartition(":")
+    return name if colon and (not port or port.isdecimal()) and not name.endswith(":") else host.lower()
