@@ -1,0 +1,130 @@
+"""The rows of one daily table that one partition of its topic holds, by day. Pure: no Kafka, no store, no clock.
+
+Each record is a row's absolute value, so the last one wins; the worker asks which days have changed since
+they were last put into their file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+
+from streams.contract.keys import decode_daily_key
+from streams.contract.rows import Table
+
+
+class BadRowError(Exception):
+    """A record of a daily topic is no row of its table."""
+
+
+class Row(NamedTuple):
+    """A row as it is held: its columns after `dt`, and the generation that published it."""
+
+    values: tuple[Any, ...]
+    generation: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaySnapshot:
+    """The rows of a day at one moment, as they go into a file."""
+
+    dt: str
+    rows: list[Row]
+    #: Offset of the day's newest record.
+    offset: int
+    #: Greatest generation among the rows.
+    generation: int
+    #: Offset of the newest record that removed a row; -1: none did. Up to it the day may have shrunk.
+    removed: int
+
+
+@dataclass
+class _Day:
+    rows: dict[str, Row] = field(default_factory=dict)
+    newest: int = -1
+    generation: int = 0
+    removed: int = -1
+    #: First offset that no snapshot has seen; None: the last one saw all.
+    unseen: int | None = None
+    #: First offset that a snapshot has seen which is not known to be in a file yet.
+    unwritten: int | None = None
+
+
+class DayTable:
+    """Rows of one (table, partition), fed in the order of the topic's offsets."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._columns = table.columns[1:]
+        self._days: dict[str, _Day] = {}
+
+    def apply(self, key: bytes | None, value: bytes | None, offset: int, generation: int, *, oldest: str) -> str | None:
+        """Take one record and return its day; None for a day before `oldest`, which is not kept."""
+        try:
+            dt, row_id = decode_daily_key(key or b"")
+            row = None if value is None else self._row(value, generation)
+        except (KeyError, ValueError) as error:
+            raise BadRowError(f"{self.table.topic} offset {offset}: no row of {self.table.name}: {error!r}") from error
+        if dt < oldest:
+            return None
+        day = self._days.setdefault(dt, _Day())
+        held = day.rows.get(row_id)
+        if row is None:
+            day.rows.pop(row_id, None)
+            day.removed = offset
+        elif held is None or held.generation <= generation:
+            day.rows[row_id] = row
+            day.generation = max(day.generation, generation)
+        day.newest = offset
+        if day.unseen is None:
+            day.unseen = offset
+        return dt
+
+    def _row(self, value: bytes, generation: int) -> Row:
+        fields = orjson.loads(value)
+        return Row(tuple([fields[name] for name in self._columns]), generation)
+
+    def changed(self) -> list[str]:
+        """Return the days with records that no snapshot has seen, newest day first."""
+        return sorted((dt for dt, day in self._days.items() if day.unseen is not None), reverse=True)
+
+    def days(self) -> list[str]:
+        """Return the days held, oldest first."""
+        return sorted(self._days)
+
+    def snapshot(self, dt: str) -> DaySnapshot:
+        """Return the day's rows; its records count as unwritten until `written` is called."""
+        day = self._days[dt]
+        if day.unwritten is None:
+            day.unwritten = day.unseen
+        day.unseen = None
+        return DaySnapshot(
+            dt=dt, rows=list(day.rows.values()), offset=day.newest, generation=day.generation, removed=day.removed
+        )
+
+    def written(self, dt: str) -> None:
+        """Note that all that the day's last snapshot saw is in a file."""
+        if day := self._days.get(dt):
+            day.unwritten = None
+
+    def forget_before(self, oldest: str) -> list[str]:
+        """Drop days before `oldest`, and return them."""
+        gone = [dt for dt in self._days if dt < oldest]
+        for dt in gone:
+            del self._days[dt]
+        return gone
+
+    def first_unwritten(self) -> int | None:
+        """Return the lowest offset that is not known to be in a file; None when all are."""
+        return _lowest(offset for day in self._days.values() for offset in (day.unseen, day.unwritten))
+
+    def row_count(self) -> int:
+        """Return how many rows are held."""
+        return sum(len(day.rows) for day in self._days.values())
+
+
+def _lowest(offsets: Iterable[int | None]) -> int | None:
+    return min((offset for offset in offsets if offset is not None), default=None)
