@@ -1,0 +1,102 @@
+"""The raw archive, day by day: which chunks there are, whether offsets are missing, and their lines in order.
+
+Chunks of a partition follow each other by offset; that nothing is missing between them is checked here, so that a
+recount cannot agree with files that lack the same events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from sinks.keys import ChunkKey, day_folder
+from sinks.provenance import ChunkProvenance
+from sinks.reconcile_lines import RawLine
+from sinks.store import Store, StoredObject
+from streams.contract.days import shift_dt
+
+#: Raw days that may hold a delivery of a day's events or what these repeat, relative to the day.
+FIRST_DAY: Final = -15
+LAST_DAY: Final = 9
+_AHEAD: Final = 4
+
+
+class RawHoleError(Exception):
+    """Offsets are missing from the raw archive, so that a day cannot be counted again."""
+
+
+class Chunk(NamedTuple):
+    """One raw object; chunks sort in the order of deliveries, partition by partition."""
+
+    topic: str
+    topic8: str
+    partition: int
+    first: int
+    dt: str
+    key: str
+
+
+def chunk_of(key: str) -> Chunk | None:
+    """Return the chunk that a key names, None for other objects (such as the reference's own)."""
+    found = ChunkKey.parse(key)
+    return found and Chunk(found.topic, found.topic8, found.partition, found.first, found.dt, key)
+
+
+async def list_chunks(store: Store, dt: str) -> list[Chunk]:
+    """Return the chunks of every raw day that matters to `dt`, in the order of deliveries."""
+    days = [shift_dt(dt, offset) for offset in range(FIRST_DAY, LAST_DAY + 1)]
+    listings = await asyncio.gather(*(store.keys(day_folder(day)) for day in days))
+    return sorted(chunk for keys in listings for chunk in map(chunk_of, keys) if chunk is not None)
+
+
+async def read_chunks(store: Store, chunks: Sequence[Chunk]) -> AsyncIterator[tuple[Chunk, StoredObject]]:
+    """Yield the chunks with their objects, in order, reading a few ahead."""
+    reads: dict[int, asyncio.Task[StoredObject | None]] = {}
+    try:
+        for number, chunk in enumerate(chunks):
+            for ahead in range(number, min(number + _AHEAD, len(chunks))):
+                if ahead not in reads:
+                    reads[ahead] = asyncio.create_task(store.get(chunks[ahead].key))
+            found = await reads.pop(number)
+            if found is None:
+                raise RawHoleError(f"{chunk.key} was listed and is gone: does another program delete raw objects?")
+            yield chunk, found
+    finally:
+        for task in reads.values():
+            task.cancel()
+        await asyncio.gather(*reads.values(), return_exceptions=True)
+
+
+class Continuity:
+    """Watches the offsets of chunks as they are read, and tells what is missing."""
+
+    def __init__(self) -> None:
+        """Start before the first chunk."""
+        #: (topic8, partition) -> offset that the next chunk must begin with.
+        self._next: Final[dict[tuple[str, int], int]] = {}
+
+    def see(self, chunk: Chunk, metadata: Mapping[str, str]) -> None:
+        """Take note of the next chunk in order; RawHoleError when offsets before it are missing."""
+        place = (chunk.topic8, chunk.partition)
+        expected = self._next.get(place, chunk.first)
+        if chunk.first > expected:
+            raise RawHoleError(
+                f"partition {chunk.partition}: offsets {expected} to {chunk.first - 1} are in no raw object before "
+                f"{chunk.key}",
+            )
+        self._next[place] = ChunkProvenance.decode(chunk.key, metadata).last + 1
+
+    def next_offset(self, topic8: str, partition: int) -> int | None:
+        """Return the offset after the newest one seen of a partition; None when it has no chunk."""
+        return self._next.get((topic8, partition))
+
+
+def lines_of(chunk: Chunk, body: bytes, start: int) -> Iterator[RawLine]:
+    r"""Yield a chunk's lines, numbered from `start`; lines end with `\n` only."""
+    lines = gzip.decompress(body).split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    for number, value in enumerate(lines, start):
+        yield RawLine(number, chunk.dt, value)
