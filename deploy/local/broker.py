@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
 import shutil
 import subprocess
 import uuid
@@ -16,6 +15,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from deploy.errors import DeployError
 from deploy.local.cache import Cache
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.process import Child, Program, log_tail
@@ -26,10 +26,22 @@ READY_TIMEOUT_S: Final = 60.0
 #: As long as the state topics: a stack that rested for weeks must find its committed offsets again.
 OFFSETS_RETENTION_MINUTES: Final = 35 * 24 * 60
 
-logger = logging.getLogger(__name__)
+#: To standard output, so that one file takes all that the Java machine says.
+_LOG4J: Final = """\
+status = error
+appender.out.type = Console
+appender.out.name = out
+appender.out.direct = true
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSSX} %p %m (%c{1})%n
+rootLogger.level = warn
+rootLogger.appenderRef.out.ref = out
+logger.server.name = kafka.server.KafkaRaftServer
+logger.server.level = info
+"""
 
 
-class BrokerError(Exception):
+class BrokerError(DeployError):
     """The local broker did not start; the text holds the end of its log."""
 
 
@@ -46,11 +58,6 @@ class BrokerPlace:
     def bootstrap_servers(self) -> str:
         """Address for clients."""
         return f"{LOOPBACK}:{self.port}"
-
-    @property
-    def log(self) -> Path:
-        """What the broker writes about itself, rotated by log4j."""
-        return self.folder / "broker.log"
 
 
 def properties(place: BrokerPlace) -> dict[str, str]:
@@ -98,13 +105,14 @@ def prepare(place: BrokerPlace, cache: Cache) -> None:
     place.folder.mkdir(parents=True, exist_ok=True)
     config = place.folder / "server.properties"
     config.write_text("".join(f"{key}={value}\n" for key, value in properties(place).items()))
-    (place.folder / "log4j2.properties").write_text(_log4j(place.log))
+    (place.folder / "log4j2.properties").write_text(_LOG4J)
     if (place.folder / "data" / "meta.properties").exists():
         return
     # A format that was interrupted leaves a folder without meta.properties, which is written last.
     shutil.rmtree(place.folder / "data", ignore_errors=True)
+    # May begin with a dash, hence one argument with "=" below.
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = [*_java(place, cache), "kafka.tools.StorageTool", "format", "--cluster-id", cluster_id]
+    command = [*_java(place, cache), "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
     done = subprocess.run(  # noqa: S603 - fixed command
         [*command, "--config", str(config)], capture_output=True, text=True, check=False
     )
@@ -160,13 +168,12 @@ class LocalBroker:
     async def start(self) -> None:
         """Start and return when ready; on the same ports and data after a `stop` or `kill`."""
         await asyncio.to_thread(prepare, self.place, self._cache)
-        out = self.place.folder / "stdout.log"
+        out = self.place.folder / "broker.log"
         self._child = Child(program(self.place, self._cache, out))
         async with asyncio.timeout(READY_TIMEOUT_S):
             while not await is_ready(self.bootstrap_servers):
                 if self._child.exit_code() is not None:
-                    said = f"{log_tail(out)}\n{log_tail(self.place.log)}"
-                    raise BrokerError(f"the broker in {self.place.folder} ended while starting:\n{said}")
+                    raise BrokerError(f"the broker in {self.place.folder} ended while starting:\n{log_tail(out)}")
                 await asyncio.sleep(0.1)
 
     def stop(self) -> None:
@@ -197,24 +204,3 @@ def _java(place: BrokerPlace, cache: Cache) -> list[str]:
         "-cp",
         f"{cache.kafka_libs}/*",
     ]
-
-
-def _log4j(log: Path) -> str:
-    return f"""\
-status = error
-appender.file.type = RollingFile
-appender.file.name = file
-appender.file.fileName = {log}
-appender.file.filePattern = {log}.%i
-appender.file.layout.type = PatternLayout
-appender.file.layout.pattern = %d{{yyyy-MM-dd'T'HH:mm:ss.SSSX}} %p %m (%c{{1}})%n
-appender.file.policies.type = Policies
-appender.file.policies.size.type = SizeBasedTriggeringPolicy
-appender.file.policies.size.size = 10MB
-appender.file.strategy.type = DefaultRolloverStrategy
-appender.file.strategy.max = 3
-rootLogger.level = warn
-rootLogger.appenderRef.file.ref = file
-logger.server.name = kafka.server.KafkaRaftServer
-logger.server.level = info
-"""

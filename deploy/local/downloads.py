@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from deploy.errors import DeployError
 from deploy.local.cache import POM, VERSITYGW_MODULE, VERSITYGW_VERSION, Cache, kafka_version
 
 #: Called with a short line about what is being done right now.
@@ -22,7 +23,7 @@ Report = Callable[[str], None]
 TAIL_LINES: Final = 12
 
 
-class DownloadError(Exception):
+class DownloadError(DeployError):
     """A download failed; the text holds the end of the tool's own output."""
 
 

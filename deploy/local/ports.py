@@ -11,12 +11,14 @@ import socket
 from collections.abc import Collection
 from typing import Final
 
+from deploy.errors import DeployError
+
 LOOPBACK: Final = "127.0.0.1"
 FIRST: Final = 18_000
 LAST: Final = 31_999
 
 
-class PortTakenError(Exception):
+class PortTakenError(DeployError):
     """A port that was asked for by number is in use."""
 
 

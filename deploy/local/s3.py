@@ -16,6 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from deploy.errors import DeployError
 from deploy.local.cache import Cache
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.process import Child, Program, log_tail
@@ -28,7 +29,7 @@ STOP_GRACE_S: Final = 3.0
 READY_TIMEOUT_S: Final = 20.0
 
 
-class S3Error(Exception):
+class S3Error(DeployError):
     """The local S3 server did not start; the text holds the end of its log."""
 
 
@@ -142,7 +143,7 @@ class LocalS3:
 
     async def start(self) -> None:
         """Start and return when ready; on the same port and data after a `stop` or `kill`."""
-        out = self.place.folder / "stdout.log"
+        out = self.place.folder / "s3.log"
         self._child = Child(program(self.place, self._cache, out))
         async with asyncio.timeout(READY_TIMEOUT_S):
             while not await is_ready(self.endpoint):

@@ -1,0 +1,80 @@
+"""The `watchtime` command: finds the subcommand, lets its module name the arguments, and runs it.
+
+A command's module has `add_arguments(parser)` and `run(args) -> int`. Only the module of the command that was asked
+for is imported, so that help is quick and no command needs the libraries of another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from deploy.errors import DeployError
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: the module that does it, and its line in the help."""
+
+    module: str
+    summary: str
+
+
+COMMANDS: Final = {
+    "up": Command("deploy.up", "start the whole stack on this machine"),
+    "down": Command("deploy.down", "stop it, or the named stages only"),
+    "status": Command("deploy.status", "health of each part, lag of each group, last file written"),
+    "demo": Command("deploy.demo", "simulated viewers, live totals, files, a query and a reconciliation"),
+    "load": Command("deploy.load", "send events at a fixed rate and measure latency"),
+    "reconcile": Command("sinks.reconcile_command", "recompute a day from the raw archive and compare"),
+    "query": Command("athena.query_command", "query the lake's tables with SQL"),
+    "topics": Command("deploy.topics", "create and check the topics on any Kafka cluster"),
+    "doctor": Command("deploy.doctor", "say what this machine lacks; install and download it"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; return the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    args = _parser(arguments).parse_args(arguments)
+    try:
+        return int(importlib.import_module(COMMANDS[args.command].module).run(args))
+    except DeployError as error:
+        print(f"watchtime {args.command}: {error}", file=sys.stderr)  # noqa: T201 - the command's voice
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has seen enough; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+    """Return a parser that knows every command by name, and the arguments of the one that is called."""
+    parser = argparse.ArgumentParser(prog="watchtime", description="Exact watch time, from events to daily files.")
+    parser.add_argument("--version", action="version", version=f"watchtime {version('watchtime')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        one = commands.add_parser(name, help=command.summary, description=f"{command.summary.capitalize()}.")
+        one.add_argument(
+            "--data-dir",
+            type=lambda text: Path(text).expanduser().resolve(),
+            default=Path(".watchtime").resolve(),
+            metavar="D",
+            help="folder of the stack's data (default: .watchtime)",
+        )
+        if arguments[:1] == [name]:
+            importlib.import_module(command.module).add_arguments(one)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

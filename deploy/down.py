@@ -1,0 +1,48 @@
+"""`watchtime down`: stops a stack, or the named stages of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Final
+
+from deploy.errors import DeployError
+from deploy.local import control, tenancy
+from deploy.progress import ChildLines
+
+#: The supervisor ends its children within 15 s, by force if need be.
+TIMEOUT_S: Final = 20.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("stages", nargs="*", metavar="stage", help="stop only these; `watchtime up` starts them again")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; a stack that is not running is no error."""
+    lines = ChildLines(sys.stderr)
+    try:
+        for message in control.ask(args.data_dir, "stop" if args.stages else "shutdown", args.stages):
+            if "error" in message:
+                raise DeployError(message["error"])
+            if "name" in message:
+                lines.child(message)
+    except control.NotRunningError as error:
+        if args.stages:
+            raise
+        lines.text(str(error))
+        return 0
+    if not args.stages:
+        _await_end(args, lines)
+    return 0
+
+
+def _await_end(args: argparse.Namespace, lines: ChildLines) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while tenancy.is_held(args.data_dir):
+        if time.monotonic() > deadline:
+            raise DeployError(f"the stack did not stop in {TIMEOUT_S:.0f} s; see {args.data_dir}/logs/supervisor.log")
+        time.sleep(0.05)
+    lines.text("stopped")

@@ -1,0 +1,192 @@
+"""What a stack is made with: options of the command, variables of the user, and what its data folder remembers.
+
+Some facts hold for the life of the data: they are written into `stack.json`, and another wish is refused there and
+then, because a changed partition count or day rule would quietly break sums that are already made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from deploy.errors import DeployError
+from streams.contract.topics import DEFAULT_PARTITIONS, DEFAULT_SHARDS
+
+_T = TypeVar("_T")
+
+BUCKET: Final = "watchtime"
+RECORD_VERSION: Final = 1
+_ANEW: Final = "use another --data-dir, and bring old days over with `watchtime rebuild --dt DAY --from LAKE`"
+
+
+class StackError(DeployError):
+    """The stack cannot be run as asked; the text says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What `watchtime up` was asked for; None: not said."""
+
+    data_dir: Path
+    gateway_port: int | None = None
+    workers: int | None = None
+    sink_workers: int | None = None
+    partitions: int | None = None
+    shards: int | None = None
+    refresh_s: float | None = None
+    lake: str | None = None
+    #: Stages or children to start; none: all of them.
+    stages: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """Return the options for another process."""
+        return json.dumps(asdict(self) | {"data_dir": str(self.data_dir)})
+
+    @classmethod
+    def from_json(cls, text: str) -> Options:
+        """Return what `to_json` wrote."""
+        values = json.loads(text)
+        return cls(**values | {"data_dir": Path(values["data_dir"]), "stages": tuple(values["stages"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What holds for the life of a data folder; the metadata name the option and the way to another value."""
+
+    #: P, partitions of watch.events.
+    partitions: int = field(default=DEFAULT_PARTITIONS, metadata={"said": "--partitions", "way": _ANEW})
+    #: Q, partitions of the daily topics and part files of a day.
+    shards: int = field(default=DEFAULT_SHARDS, metadata={"said": "--shards", "way": _ANEW})
+    #: Rule by which an event gets its day.
+    day: str = field(default="event", metadata={"said": "STREAMS_DAY", "way": _ANEW})
+    #: Format of the daily files.
+    format: str = field(default="parquet", metadata={"said": "SINKS_FORMAT", "way": _ANEW})
+    #: Where files go: s3://bucket[/prefix] or file:///folder.
+    lake: str = field(
+        default=f"s3://{BUCKET}",
+        metadata={"said": "--lake", "way": "the archive goes on where it began; use another --data-dir"},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A stack, decided."""
+
+    data_dir: Path
+    facts: Facts
+    workers: int
+    sink_workers: int
+    refresh_s: float
+    client_table: str
+    group: str
+    #: Port that the user named, so that no other will do.
+    gateway_port: int | None
+    #: Endpoint of a store outside this stack ("": AWS), None: the stack runs its own S3 server or writes to a folder.
+    outer_s3_endpoint: str | None
+
+    @property
+    def bucket(self) -> str:
+        """Bucket of the lake; empty for a folder."""
+        scheme, _, rest = self.facts.lake.partition("://")
+        return rest.partition("/")[0] if scheme == "s3" else ""
+
+    @property
+    def runs_s3(self) -> bool:
+        """Whether the stack starts an S3 server."""
+        return bool(self.bucket) and self.outer_s3_endpoint is None
+
+
+def decide(options: Options, environ: Mapping[str, str], recorded: Facts | None) -> Config:
+    """Return the stack to run; options win over variables, and what is recorded over defaults."""
+    said: dict[str, Any] = {
+        "partitions": _either(options.partitions, _integer(environ, "STREAMS_PARTITIONS")),
+        "shards": _either(options.shards, _integer(environ, "STREAMS_SHARDS")),
+        "day": environ.get("STREAMS_DAY") or None,
+        "format": environ.get("SINKS_FORMAT") or None,
+        "lake": _either(options.lake, environ.get("SINKS_LAKE") or None),
+    }
+    facts = Facts(**{name: value for name, value in said.items() if value is not None})
+    if recorded is not None:
+        _refuse_changes(options.data_dir, said, recorded)
+        facts = recorded
+    config = Config(
+        data_dir=options.data_dir,
+        facts=facts,
+        workers=options.workers or 1,
+        sink_workers=options.sink_workers or 1,
+        refresh_s=options.refresh_s or float(environ.get("SINKS_REFRESH_S") or 10),
+        client_table=environ.get("STREAMS_CLIENT_TABLE") or "off",
+        group=environ.get("WATCHTIME_GROUP") or "watchtime",
+        gateway_port=_either(options.gateway_port, _integer(environ, "GATEWAY_PORT")),
+        outer_s3_endpoint=environ.get("SINKS_S3_ENDPOINT"),
+    )
+    _check(config)
+    return config
+
+
+def read_record(data_dir: Path) -> tuple[Facts | None, dict[str, int]]:
+    """Return the facts of a data folder and the ports it used last; (None, {}) for a new one."""
+    file = data_dir / "stack.json"
+    if not file.exists():
+        return None, {}
+    record = json.loads(file.read_text())
+    if record["version"] > RECORD_VERSION:
+        raise StackError(f"{file} was written by a newer Watchtime (version {record['version']}); update this one")
+    known = {entry.name for entry in fields(Facts)}
+    return Facts(**{name: value for name, value in record.items() if name in known}), record["ports"]
+
+
+def write_record(data_dir: Path, facts: Facts, ports: Mapping[str, int]) -> None:
+    """Remember facts and ports."""
+    replace_json(data_dir / "stack.json", {"version": RECORD_VERSION, **asdict(facts), "ports": dict(ports)})
+
+
+def replace_json(file: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file so that a reader sees the old or the new one whole; for its owner's eyes only."""
+    partial = file.with_name(f".{file.name}.partial")
+    partial.touch(mode=0o600)
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    partial.replace(file)
+
+
+def _refuse_changes(data_dir: Path, said: Mapping[str, Any], recorded: Facts) -> None:
+    for entry in fields(Facts):
+        wish, is_now = said[entry.name], getattr(recorded, entry.name)
+        if wish is not None and wish != is_now:
+            raise StackError(
+                f"{data_dir} was made with {entry.metadata['said']} {is_now}, now {wish} is asked for. "
+                f"This cannot change under existing data: {entry.metadata['way']}."
+            )
+
+
+def _check(config: Config) -> None:
+    counts = {
+        "--partitions": config.facts.partitions,
+        "--shards": config.facts.shards,
+        "--workers": config.workers,
+        "--sink-workers": config.sink_workers,
+    }
+    for name, value in counts.items():
+        if value < 1:
+            raise StackError(f"{name} is {value}, at least 1 is needed")
+    if config.refresh_s <= 0:
+        raise StackError(f"--refresh-s is {config.refresh_s}, more than 0 is needed")
+    if not config.bucket and not config.facts.lake.startswith("file:///"):
+        raise StackError(f"--lake is {config.facts.lake!r}, expected s3://bucket[/prefix] or file:///folder")
+
+
+def _integer(environ: Mapping[str, str], name: str) -> int | None:
+    text = environ.get(name, "")
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise StackError(f"{name} is {text!r}, expected a whole number") from None
+
+
+def _either(first: _T | None, second: _T | None) -> _T | None:
+    return second if first is None else first

@@ -1,0 +1,113 @@
+"""`watchtime up`: starts a stack, or those parts of a running one that were stopped."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from deploy.errors import DeployError
+from deploy.local import control, tenancy
+from deploy.local.cache import Cache
+from deploy.local.config import Options
+from deploy.local.serve import serve
+from deploy.progress import ChildLines, fetch_with_progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("stages", nargs="*", metavar="stage", help="start only these and what they need (all)")
+    parser.add_argument("--gateway-port", type=int, metavar="N", help="port of the gateway (4000, or a free one)")
+    parser.add_argument("--workers", type=int, metavar="N", help="stream workers (1)")
+    parser.add_argument("--sink-workers", type=int, metavar="N", help="sink workers (1)")
+    parser.add_argument("--partitions", type=int, metavar="P", help="raw partitions, fixed for the data's life (4)")
+    parser.add_argument("--shards", type=int, metavar="Q", help="part files of a day, fixed for the data's life (1)")
+    parser.add_argument("--refresh-s", type=float, metavar="S", help="seconds between two writes of a file (10)")
+    parser.add_argument("--lake", metavar="URL", help="s3://bucket[/prefix] or file:///folder (s3://watchtime)")
+    parser.add_argument("--detach", action="store_true", help="return when all is ready; the stack goes on")
+    parser.add_argument("--json", action="store_true", help="print the endpoints as JSON when all is ready")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    lines = ChildLines(sys.stderr)
+    if tenancy.is_held(args.data_dir):
+        return _start_again(args, lines)
+    fetch_with_progress(Cache.from_env(os.environ))
+    options = Options(
+        data_dir=args.data_dir,
+        gateway_port=args.gateway_port,
+        workers=args.workers,
+        sink_workers=args.sink_workers,
+        partitions=args.partitions,
+        shards=args.shards,
+        refresh_s=args.refresh_s,
+        lake=args.lake,
+        stages=tuple(args.stages),
+    )
+    if args.detach:
+        return _follow(_detached(options), args, lines)
+
+    def say(message: dict[str, Any]) -> None:
+        _tell(message, args, lines)
+
+    return serve(options, os.environ, say)
+
+
+def _start_again(args: argparse.Namespace, lines: ChildLines) -> int:
+    """Start what is stopped in a running stack; with nothing to start, say that it runs already."""
+    *_, told = control.ask(args.data_dir, "describe", args.stages)
+    stopped = [child["name"] for child in told.get("children", []) if child["state"] == "stopped"]
+    if "error" not in told and not stopped:
+        raise tenancy.OccupiedError(tenancy.occupied(args.data_dir))
+    return _follow(control.ask(args.data_dir, "start", stopped) if stopped else [told], args, lines)
+
+
+def _detached(options: Options) -> Iterable[dict[str, Any]]:
+    """Start a supervisor of its own and yield what it says until it is ready or has failed."""
+    log = options.data_dir / "logs" / "supervisor.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as errors:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-P", "-m", "deploy.local.serve", options.to_json()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+    said = None
+    for line in process.stdout or ():
+        said = orjson.loads(line)
+        yield said
+        if "error" in said:
+            process.wait()
+    if said is None or not ({"ready", "error"} & said.keys()):
+        raise DeployError(f"the supervisor ended while starting; see {log}")
+    # It goes on without us; Python would warn of a process that was never waited for.
+    process.returncode = process.returncode or 0
+
+
+def _follow(messages: Iterable[dict[str, Any]], args: argparse.Namespace, lines: ChildLines) -> int:
+    failed = False
+    for message in messages:
+        failed = failed or "error" in message
+        _tell(message, args, lines)
+    return 1 if failed else 0
+
+
+def _tell(message: dict[str, Any], args: argparse.Namespace, lines: ChildLines) -> None:
+    if "error" in message:
+        lines.text(f"watchtime up: {message['error']}")
+    elif "ready" in message:
+        if args.json:
+            print(orjson.dumps(message).decode(), flush=True)  # noqa: T201 - for programs
+        else:
+            lines.text(f"ready: gateway {message['gateway']}, broker {message['bootstrap_servers']}")
+            lines.text(f"lake {message['lake']}; addresses and keys in {args.data_dir}/endpoints.json")
+    elif "name" in message:
+        lines.child(message)
