@@ -42,18 +42,17 @@ def delivery_ms(received_at: int | None, broker_ms: int) -> int:
 def slot_of(rule: DayRule, event_ts: int | None, delivered_ms: int, tz_offset_min: int | None) -> Slot:
     """Return the slot of a valid line under a day rule."""
     if rule == "received":
-        return Slot(*dt_hour(delivered_ms // HOUR_MS), moved=False)
+        return _slot_at(delivered_ms // HOUR_MS, moved=False)
     believed = event_ts is not None and delivered_ms - MAX_LATE_MS <= event_ts <= delivered_ms + MAX_EARLY_MS
     instant = event_ts if believed and event_ts is not None else delivered_ms
     if rule == "local" and tz_offset_min is not None and -MAX_TZ_OFFSET_MIN <= tz_offset_min <= MAX_TZ_OFFSET_MIN:
         instant -= tz_offset_min * 60_000
-    return Slot(*dt_hour(instant // HOUR_MS), moved=not believed)
+    return _slot_at(instant // HOUR_MS, moved=not believed)
 
 
 @functools.lru_cache(maxsize=4096)
-def dt_hour(epoch_hour: int) -> tuple[str, int]:
-    """Return (dt, hour) of an hour counted from the epoch; years outside 1..9999 are clamped to its ends."""
-    return dt_of_day(epoch_hour // 24), epoch_hour % 24
+def _slot_at(epoch_hour: int, *, moved: bool) -> Slot:
+    return Slot(dt_of_day(epoch_hour // 24), epoch_hour % 24, moved)
 
 
 @functools.lru_cache(maxsize=1024)

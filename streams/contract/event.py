@@ -7,6 +7,7 @@ path, where such a field reads as absent, as the counting rules demand.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -70,25 +71,51 @@ class Event(msgspec.Struct, gc=False):
     tz_offset_min: int | None = None
 
 
-_typed = msgspec.json.Decoder(Event).decode
+_decoder = msgspec.json.Decoder(Event)
 _STR_FIELDS = ("video_id", "channel_name", "watch_mode", "seq_epoch", "event_id", "client_id", "client_session_id")
 _INT_FIELDS = ("watch_ms_delta", "seq", "received_at", "tz_offset_min")
 
 
-def decode_line(line: bytes | memoryview) -> Event | None:
-    """Return the event of one line (valid UTF-8), or None when the line counts as invalid."""
+def decode_events(value: bytes) -> Sequence[Event | None]:
+    """Return the event of each line of a record's value, None for a line that counts as invalid."""
+    if value.isascii() or _is_utf8(value):
+        try:
+            events = _decoder.decode_lines(value)
+        except msgspec.DecodeError:
+            return [decode_line(line) for line in split_lines(value)]
+        # The bulk decoder passes over empty lines, which count as invalid.
+        if len(events) == value.count(b"\n") + (not value.endswith(b"\n")):
+            return [event if _is_valid(event) else None for event in events]
+    return [decode_line(line) for line in split_lines(value)]
+
+
+def decode_line(line: bytes) -> Event | None:
+    """Return the event of one line, or None when it counts as invalid."""
+    # The decoder does not look into strings that it passes over.
+    if not (line.isascii() or _is_utf8(line)):
+        return None
     try:
-        event = _typed(line)
+        event = _decoder.decode(line)
     except msgspec.ValidationError:
         return _decode_leniently(line)
     except msgspec.DecodeError:
         return None
-    if event.event_type is None or event.event_ts is None or event.tab_id is None:
-        return None
-    return event
+    return event if _is_valid(event) else None
 
 
-def _decode_leniently(line: bytes | memoryview) -> Event | None:
+def _is_valid(event: Event) -> bool:
+    return event.event_type is not None and event.event_ts is not None and event.tab_id is not None
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decode_leniently(line: bytes) -> Event | None:
     """Read a line whose fields have unexpected types; each such field reads as absent."""
     try:
         fields: Any = orjson.loads(line)

@@ -1,0 +1,81 @@
+"""`python -m streams`: one stream worker, until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import sys
+from typing import Final
+
+import faust
+import structlog
+import uvloop
+from prometheus_client import start_http_server
+
+from streams.app import create_app
+from streams.contract import topics
+from streams.logs import configure_logs
+from streams.partition_state import FoldSettings
+from streams.provision import ProvisionError, provision
+from streams.settings import Settings, SettingsError
+from streams.topic_id import TopicIdError, topic_ids
+
+USAGE_ERROR: Final = 2
+log = structlog.get_logger()
+
+
+def main() -> int:
+    """Run a worker; return its exit code."""
+    configure_logs(logging.INFO)
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsError as error:
+        log.error("settings refused", error=str(error))  # noqa: TRY400 (the sentence says it all)
+        return USAGE_ERROR
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        fold_settings = loop.run_until_complete(_prepare(settings))
+    except (ProvisionError, TopicIdError) as error:
+        log.error("topics refused", error=str(error))  # noqa: TRY400 (the sentence says it all)
+        return 1
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, settings.metrics_host)
+    # What lives until now lives for good; a collection that walks a large state again and again finds nothing.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    worker = faust.Worker(
+        create_app(settings, fold_settings),
+        loop=loop,
+        redirect_stdouts=False,
+        override_logging=False,
+        loglevel=None,
+        quiet=True,
+    )
+    worker.execute_from_commandline()
+    return 0
+
+
+async def _prepare(settings: Settings) -> FoldSettings:
+    """Create or check the topics, and return what the fold's numbers depend on."""
+    await provision(
+        settings.bootstrap_servers,
+        settings.partitions,
+        settings.shards,
+        replication=settings.replication,
+        client_table=settings.client_table,
+    )
+    ids = await topic_ids(settings.bootstrap_servers, [topics.EVENTS])
+    return FoldSettings(
+        partitions=settings.partitions,
+        shards=settings.shards,
+        day_rule=settings.day_rule,
+        client_table=settings.client_table,
+        topic_id=ids[topics.EVENTS],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""The windows of repeats of all clients of one raw partition, and their stored pieces."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from streams.contract.days import HOUR_MS
+from streams.contract.event import Event
+from streams.dedupe import Client, Dedupe, Epoch, Ring
+from streams.state_records import (
+    VERSION,
+    ClientPiece,
+    EpochPiece,
+    SlotPiece,
+    client_key,
+    decode,
+    decode_piece_key,
+    encode,
+    epoch_key,
+    slot_key,
+)
+
+#: A client leaves this long after its last record: no later than the topic's retention may take its pieces.
+CLIENT_HOURS: Final = 35 * 24
+#: Each piece is written again at least this often, so that retention takes none that is in use, even after two misses.
+REFRESH_HOURS: Final = 10 * 24
+
+Piece = tuple[bytes, bytes | None]
+
+
+class Clients:
+    """Clients by id. A piece is a key and a value of `watch.state`; a value of None takes the piece away."""
+
+    def __init__(self, hash_key: bytes) -> None:
+        self.dedupe = Dedupe(hash_key)
+        self._clients: dict[str, Client] = {}
+        self._changed: dict[str, Client] = {}
+        self._gone: list[Piece] = []
+
+    def __len__(self) -> int:
+        """Return the number of clients."""
+        return len(self._clients)
+
+    def is_first(self, client_id: str, event: Event, place: tuple[int, int], broker_ms: int) -> bool:
+        """Return whether the client did not send the event before. `place`: (raw offset, line)."""
+        hour = broker_ms // HOUR_MS
+        client = self._clients.get(client_id)
+        if client is None or hour - client.hour >= CLIENT_HOURS:
+            self.drop(client_id)
+            client = self._clients[client_id] = Client(hour)
+            self._changed[client_id] = client
+        if hour > client.hour:
+            client.hour = hour
+            self._changed[client_id] = client
+        first = self.dedupe.is_first(client, event, place)
+        if first:
+            self._changed[client_id] = client
+        return first
+
+    def drop(self, client_id: str) -> None:
+        """Drop a client and take its pieces away."""
+        client = self._clients.pop(client_id, None)
+        if client is None:
+            return
+        self._changed.pop(client_id, None)
+        slots = range(client.ring.slots_used) if client.ring else ()
+        self._gone.append((client_key(client_id), None))
+        self._gone += [(epoch_key(client_id, name), None) for name in client.epochs.keys() | client.changed_epochs]
+        self._gone += [(slot_key(client_id, number), None) for number in slots]
+
+    def drop_departed(self, log_hour: int) -> None:
+        """Drop the clients whose last record is too long ago."""
+        for client_id in [c for c, client in self._clients.items() if log_hour - client.hour >= CLIENT_HOURS]:
+            self.drop(client_id)
+
+    def refresh(self, hour: int) -> None:
+        """Have the pieces of those clients whose turn this hour is written again."""
+        turn = hour % REFRESH_HOURS
+        for client_id, client in self._clients.items():
+            if zlib.crc32(client_id.encode()) % REFRESH_HOURS == turn:
+                client.changed_epochs.update(client.epochs)
+                if client.ring:
+                    client.changed_slots.update(range(client.ring.slots_used))
+                self._changed[client_id] = client
+
+    @property
+    def changed_count(self) -> int:
+        """How many clients have changed, plus the pieces that go."""
+        return len(self._changed) + len(self._gone)
+
+    def take_changed(self) -> list[Piece]:
+        """Return the pieces that changed since the last call."""
+        pieces, self._gone = self._gone, []
+        for client_id, client in self._changed.items():
+            pieces += _changed_pieces(client_id, client)
+            client.changed_epochs.clear()
+            client.changed_slots.clear()
+        self._changed.clear()
+        return pieces
+
+    def restore(self, stored: Iterable[tuple[bytes, bytes]], log_hour: int) -> None:
+        """Take stored pieces: last value per key."""
+        parts: dict[str, _Parts] = {}
+        for key, value in stored:
+            piece, client_id, name = decode_piece_key(key)
+            parts.setdefault(client_id, _Parts()).take(piece, name, value)
+        for client_id, part in parts.items():
+            if log_hour - part.hour < CLIENT_HOURS:
+                self._clients[client_id] = part.client()
+
+
+class _Parts:
+    """The pieces of one client while they are gathered."""
+
+    __slots__ = ("epochs", "hour", "slots")
+
+    def __init__(self) -> None:
+        self.hour = 0
+        self.epochs: dict[str, Epoch] = {}
+        self.slots: dict[int, tuple[int, bytes]] = {}
+
+    def take(self, piece: str, name: str | int | None, value: bytes) -> None:
+        if piece == "epoch":
+            epoch = decode(EpochPiece, value)
+            self.epochs[str(name)] = Epoch(epoch.intervals, epoch.touched)
+            hour = epoch.hour
+        elif piece == "slot":
+            slot = decode(SlotPiece, value)
+            self.slots[int(str(name))] = (slot.count, slot.hashes)
+            hour = slot.hour
+        else:
+            hour = decode(ClientPiece, value).hour
+        self.hour = max(self.hour, hour)
+
+    def client(self) -> Client:
+        client = Client(self.hour)
+        client.epochs = self.epochs
+        if self.slots:
+            client.ring = Ring.of_slots(self.slots)
+        return client
+
+
+def _changed_pieces(client_id: str, client: Client) -> Iterator[Piece]:
+    for name in client.changed_epochs:
+        epoch = client.epochs.get(name)
+        value = None
+        if epoch is not None:
+            value = encode(EpochPiece(VERSION, client.hour, epoch.touched, epoch.intervals))
+        yield epoch_key(client_id, name), value
+    ring = client.ring
+    if ring is not None:
+        for number in client.changed_slots:
+            yield (
+                slot_key(client_id, number),
+                encode(SlotPiece(VERSION, client.hour, ring.slot_count(number), ring.slot(number))),
+            )
+    if not client.changed_epochs and not client.changed_slots:
+        yield client_key(client_id), encode(ClientPiece(VERSION, client.hour))

@@ -1,0 +1,29 @@
+"""What a stream worker tells Prometheus. Labels hold partitions and stages, never ids of people or videos."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+READY: Final = Gauge("watchtime_ready", "1 when the stage does its work, 0 while it starts or restores.", ["stage"])
+EVENTS: Final = Counter("watchtime_streams_events", "Lines of raw records folded.")
+RECORDS: Final = Counter("watchtime_streams_records", "Raw records folded.")
+REJECTED: Final = Counter("watchtime_streams_unreadable_records", "Raw records that no fold could read.")
+TRANSACTIONS: Final = Counter("watchtime_streams_transactions", "Transactions committed.", ["agent"])
+TRANSACTION_SECONDS: Final = Histogram(
+    "watchtime_streams_transaction_seconds",
+    "Time from the begin of a transaction to its commit.",
+    ["agent"],
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10),
+)
+RESTORE_SECONDS: Final = Gauge(
+    "watchtime_streams_restore_seconds", "Time the last taking of a partition took.", ["agent", "partition"]
+)
+RESTORED_KEYS: Final = Gauge("watchtime_streams_restored_keys", "Keys read by it.", ["agent", "partition"])
+ROWS_PUBLISHED: Final = Counter("watchtime_streams_rows_published", "Rows written to daily topics.", ["table"])
+GIVEN_UP: Final = Counter(
+    "watchtime_streams_sequence_numbers_given_up",
+    "Sequence numbers counted as seen because a client had too many gaps: late first deliveries that may be dropped.",
+)
+CLIENTS: Final = Gauge("watchtime_streams_clients", "Clients whose window of repeats is kept.", ["partition"])

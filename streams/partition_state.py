@@ -1,0 +1,189 @@
+"""The state of one raw partition, and the fold that moves it forward.
+
+Folding is deterministic: the state after a record depends on the records up to it and the settings, never on how
+they were cut into batches, on a clock or on a restart. `take_changes` gives what a transaction has to write;
+`PartitionState.restored` builds the same state from what was written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from streams.aggregates import Aggregates
+from streams.clients import Clients
+from streams.contract.days import (
+    FOLD_DAYS,
+    HOUR_MS,
+    DayRule,
+    Slot,
+    delivery_ms,
+    dt_of_ms,
+    shift_dt,
+    slot_of,
+)
+from streams.contract.event import Event, decode_events
+from streams.contract.keys import PartialKey
+from streams.contributions import DUPLICATE, INVALID, MOVED, TOTAL, VALID, contribution_of
+from streams.state_records import MARKER_KEY, VERSION, Marker, Share, decode, encode, is_piece_key
+
+
+class SettingsChangedError(Exception):
+    """The stored state was folded under other settings than this worker runs with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldSettings:
+    """What the numbers of a stack depend on: recorded in every marker, and a change is refused."""
+
+    partitions: int
+    shards: int
+    day_rule: DayRule
+    client_table: bool
+    #: Id of the topic `watch.events`; the key of the hashes of event ids comes from it.
+    topic_id: uuid.UUID
+    generation: int = 0
+
+    def marker(self, offset: int, log_ms: int) -> Marker:
+        """Return the marker of a partition folded up to `offset`."""
+        return Marker(
+            v=VERSION,
+            offset=offset,
+            log_ms=log_ms,
+            partitions=self.partitions,
+            shards=self.shards,
+            day_rule=self.day_rule,
+            client_table=self.client_table,
+            topic_id=self.topic_id.hex,
+            generation=self.generation,
+        )
+
+    def check(self, p: int, marker: Marker) -> None:
+        """Raise SettingsChangedError when a stored marker was written under other settings."""
+        mine = self.marker(marker.offset, marker.log_ms)
+        for name in ("partitions", "shards", "day_rule", "client_table", "topic_id"):
+            stored, running = getattr(marker, name), getattr(mine, name)
+            if stored != running:
+                raise SettingsChangedError(
+                    f"partition {p} of watch.state was folded with {name}={stored!r}, this worker has {running!r}: "
+                    "go back to the old one, or `watchtime refold` to fold the raw topic again under the new one"
+                )
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What one transaction writes: (key, value) pairs; None as value takes a key away."""
+
+    #: Records of the state partition, the marker last.
+    state: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    #: Records of `watch.partials`, by its partition.
+    partials: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
+
+
+class PartitionState:
+    """Everything that raw partition `p` has to remember."""
+
+    def __init__(self, p: int, settings: FoldSettings) -> None:
+        self.p = p
+        #: Last raw offset folded, and the newest broker time seen, ms.
+        self.offset = -1
+        self.log_ms = 0
+        self._settings = settings
+        self._aggregates = Aggregates(p, settings.shards)
+        self.clients = Clients(hashlib.blake2b(settings.topic_id.bytes, digest_size=32).digest())
+
+    def fold(self, offset: int, broker_ms: int, value: bytes) -> int:
+        """Fold one raw record, appended by the broker at `broker_ms`; return its number of lines."""
+        self._advance(offset, broker_ms)
+        at = (offset, broker_ms)
+        events = decode_events(value)
+        for line, event in enumerate(events):
+            if event is None:
+                dt = dt_of_ms(broker_ms)
+                self._aggregates.add(dt, "ingest", "", TOTAL, 1, at)
+                self._aggregates.add(dt, "ingest", "", INVALID, 1, at)
+            else:
+                self._fold_event(event, line, at)
+        return len(events)
+
+    def _advance(self, offset: int, broker_ms: int) -> None:
+        self.offset = offset
+        self.log_ms = max(self.log_ms, broker_ms)
+
+    def _fold_event(self, event: Event, line: int, at: tuple[int, int]) -> None:
+        offset, broker_ms = at
+        delivered_ms = delivery_ms(event.received_at, broker_ms)
+        slot = slot_of(self._settings.day_rule, event.event_ts, delivered_ms, event.tz_offset_min)
+        client_id = event.client_id or event.client_session_id
+        if client_id and not self.clients.is_first(client_id, event, (offset, line), broker_ms):
+            self._aggregates.add(slot.dt, "ingest", "", DUPLICATE, 1, at)
+            return
+        counters = self._aggregates.add(slot.dt, "ingest", "", TOTAL, 1, at).counters
+        counters[VALID] += 1
+        if slot.moved:
+            counters[MOVED] += 1
+        self._contribute(event, slot, delivered_ms, at)
+
+    def _contribute(self, event: Event, slot: Slot, delivered_ms: int, at: tuple[int, int]) -> None:
+        video_id, channel, column, amount, ignored = contribution_of(event)
+        dt, hour, _ = slot
+        add = self._aggregates.add
+        if ignored is not None:
+            add(dt, "ingest", "", ignored, 1, at)
+        if video_id is not None:
+            video = add(dt, "video", video_id, column, amount, at)
+            if channel is not None:
+                video.name_channel(channel, delivered_ms)
+            add(dt, "hour", str(hour), column, amount, at)
+            if self._settings.client_table:
+                client_id = event.client_id or event.client_session_id
+                if client_id:
+                    add(dt, "client", client_id, column, amount, at)
+        if channel is not None:
+            add(dt, "channel", channel, column, amount, at)
+
+    def forget(self, offset: int, broker_ms: int, client_id: str) -> None:
+        """Fold a control record: drop the window of a client."""
+        self._advance(offset, broker_ms)
+        self.clients.drop(client_id)
+
+    @property
+    def pending(self) -> int:
+        """About how many records `take_changes` would give for the state."""
+        return self._aggregates.changed_count + self.clients.changed_count
+
+    def take_changes(self) -> Changes:
+        """Return what changed since the last call, with the marker."""
+        changes = Changes()
+        for aggregate in self._aggregates.take_changed():
+            value = aggregate.encode(self._settings.generation)
+            changes.state.append((aggregate.key, value))
+            changes.partials.setdefault(aggregate.shard, []).append((aggregate.key, value))
+        changes.state.extend(self.clients.take_changed())
+        changes.state.append((MARKER_KEY, encode(self._settings.marker(self.offset, self.log_ms))))
+        return changes
+
+    def drop_old(self) -> None:
+        """Drop closed days and departed clients; the topics forget the days by their retention."""
+        self._aggregates.drop_days_before(shift_dt(dt_of_ms(self.log_ms), -FOLD_DAYS))
+        self.clients.drop_departed(self.log_ms // HOUR_MS)
+
+    @classmethod
+    def restored(cls, p: int, settings: FoldSettings, stored: Mapping[bytes, bytes]) -> Self:
+        """Return the state that a partition of `watch.state` holds: the last value of each key."""
+        marker = decode(Marker, stored[MARKER_KEY])
+        settings.check(p, marker)
+        state = cls(p, settings)
+        state._advance(marker.offset, marker.log_ms)
+        oldest_dt = shift_dt(dt_of_ms(marker.log_ms), -FOLD_DAYS)
+        for key, value in stored.items():
+            if key != MARKER_KEY and not is_piece_key(key):
+                partial_key = PartialKey.decode(key)
+                if partial_key.dt >= oldest_dt:
+                    state._aggregates.restore(partial_key, decode(Share, value))
+        pieces = ((key, value) for key, value in stored.items() if is_piece_key(key))
+        state.clients.restore(pieces, marker.log_ms // HOUR_MS)
+        return state

@@ -1,0 +1,57 @@
+"""Reads a partition of a compacted topic from its start to its end, as a restarting owner must."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from streams.contract.topics import MAX_MESSAGE_BYTES
+
+_MAX_RECORDS: Final = 50_000
+
+
+@asynccontextmanager
+async def committed_reader(bootstrap_servers: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """Give a consumer without a group that sees committed records only."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        isolation_level="read_committed",
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+        fetch_max_wait_ms=100,
+    )
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def end_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
+    """Return the offset behind the last committed record (or transaction marker) of a partition."""
+    return int((await consumer.end_offsets([partition]))[partition])
+
+
+async def begin_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
+    """Return the offset of the oldest record of a partition."""
+    return int((await consumer.beginning_offsets([partition]))[partition])
+
+
+async def read_compacted(consumer: AIOKafkaConsumer, partition: TopicPartition, end: int) -> dict[bytes, bytes]:
+    """Return the last value of each key before `end`; keys that were taken away are left out."""
+    latest: dict[bytes, bytes] = {}
+    consumer.assign([partition])
+    consumer.seek(partition, await begin_offset(consumer, partition))
+    # The last offsets before the end may be transaction markers, which no record shows.
+    while await consumer.position(partition) < end:
+        fetched = await consumer.getmany(partition, timeout_ms=1_000, max_records=_MAX_RECORDS)
+        for record in fetched.get(partition, ()):
+            if record.value is None:
+                latest.pop(record.key, None)
+            else:
+                latest[record.key] = record.value
+    return latest
