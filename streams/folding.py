@@ -69,6 +69,9 @@ class FoldingOwner:
                 self._state = await self._restored(reader, end)
                 self._state_end = end
             await self._check_raw_extent(reader, self._state.offset + 1)
+        if self._state_end == 0:
+            # A new partition gets its marker before anything else may tell that it was folded.
+            await self._commit()
         self._hourly_at = time.monotonic() + _HOURLY_S
         return self._state.offset + 1
 

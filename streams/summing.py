@@ -106,7 +106,7 @@ class SummingOwner:
         writes: dict[TopicPartition, list[Record]] = {}
         rows = 0
         for row in self._totals.take_differences():
-            headers = ((topics.GENERATION_HEADER, str(row.generation).encode()),) if row.generation else ()
+            headers = [(topics.GENERATION_HEADER, str(row.generation).encode())] if row.generation else None
             writes.setdefault(TopicPartition(row.table.topic, self._q), []).append(Record(row.key, row.value, headers))
             rows += 1
             metrics.ROWS_PUBLISHED.labels(table=row.table.name).inc()

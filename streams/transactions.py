@@ -27,7 +27,7 @@ class Record(NamedTuple):
 
     key: bytes
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: list[tuple[str, bytes]] | None = None
 
 
 class FencedProducer:
