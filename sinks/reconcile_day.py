@@ -50,7 +50,7 @@ class Stack:
             bootstrap_servers=found.get("bootstrap_servers")
             or environ.get("KAFKA_BOOTSTRAP_SERVERS")
             or "127.0.0.1:9092",
-            group=environ.get("WATCHTIME_GROUP") or "watchtime",
+            group=found.get("group") or environ.get("WATCHTIME_GROUP") or "watchtime",
             day_rule=environ.get("STREAMS_DAY") or _recorded_day_rule(data_dir),  # type: ignore[arg-type] # judged by Recount
             client_table=None if not table else table == "on",
         )
