@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from deploy.doctor import check
 from deploy.errors import DeployError
 from deploy.local import control, tenancy
 from deploy.local.cache import Cache
@@ -38,7 +39,9 @@ def run(args: argparse.Namespace) -> int:
     lines = ChildLines(sys.stderr)
     if tenancy.is_held(args.data_dir):
         return _start_again(args, lines)
-    fetch_with_progress(Cache.from_env(os.environ))
+    cache = Cache.from_env(os.environ)
+    check(cache)
+    fetch_with_progress(cache)
     options = Options(
         data_dir=args.data_dir,
         gateway_port=args.gateway_port,

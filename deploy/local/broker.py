@@ -7,7 +7,7 @@ import base64
 import shutil
 import subprocess
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,8 @@ from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.process import Child, Program, log_tail
 
 HEAP_MB: Final = 512
+#: For a broker that lives for seconds: starts in half the time, but is slower under load. Benchmarks pass () instead.
+QUICK_START: Final = ("-XX:TieredStopAtLevel=1",)
 STOP_GRACE_S: Final = 8.0
 READY_TIMEOUT_S: Final = 60.0
 #: As long as the state topics: a stack that rested for weeks must find its committed offsets again.
@@ -53,6 +55,8 @@ class BrokerPlace:
     port: int
     controller_port: int
     overrides: Mapping[str, str] = field(default_factory=dict)
+    #: More options of the Java machine.
+    jvm: Sequence[str] = ()
 
     @property
     def bootstrap_servers(self) -> str:
@@ -142,10 +146,16 @@ async def is_ready(bootstrap_servers: str) -> bool:
 class LocalBroker:
     """A broker of one's own, for tests and benchmarks; a stack's broker is kept by the supervisor."""
 
-    def __init__(self, folder: Path, cache: Cache, overrides: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cache: Cache,
+        overrides: Mapping[str, str] | None = None,
+        jvm: Sequence[str] = QUICK_START,
+    ) -> None:
         port = free_port()
         self.place = BrokerPlace(
-            folder=folder, port=port, controller_port=free_port({port}), overrides=dict(overrides or {})
+            folder=folder, port=port, controller_port=free_port({port}), overrides=dict(overrides or {}), jvm=jvm
         )
         self._cache = cache
         self._child: Child | None = None
@@ -176,9 +186,9 @@ class LocalBroker:
                     raise BrokerError(f"the broker in {self.place.folder} ended while starting:\n{log_tail(out)}")
                 await asyncio.sleep(0.1)
 
-    def stop(self) -> None:
-        """Stop cleanly."""
-        self._running().stop(STOP_GRACE_S)
+    def stop(self, grace_s: float = STOP_GRACE_S) -> None:
+        """Stop cleanly; by force after `grace_s`."""
+        self._running().stop(grace_s)
         self._child = None
 
     def kill(self) -> None:
@@ -195,8 +205,11 @@ class LocalBroker:
 
 
 def _java(place: BrokerPlace, cache: Cache) -> list[str]:
+    classes = [f"-XX:SharedArchiveFile={cache.kafka_classes}"] if cache.kafka_classes.exists() else []
     return [
         "java",
+        *classes,
+        *place.jvm,
         f"-Xmx{HEAP_MB}m",
         "-XX:+ExitOnOutOfMemoryError",
         "-Djava.awt.headless=true",

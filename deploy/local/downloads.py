@@ -6,21 +6,25 @@ half-finished earlier try is never mistaken for a whole one, and two runs at onc
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from deploy.errors import DeployError
+from deploy.local.broker import BrokerError, LocalBroker
 from deploy.local.cache import POM, VERSITYGW_MODULE, VERSITYGW_VERSION, Cache, kafka_version
 
 #: Called with a short line about what is being done right now.
 Report = Callable[[str], None]
 #: Lines of a failed tool that go into the error's text.
 TAIL_LINES: Final = 12
+ARCHIVE_TIMEOUT_S: Final = 60.0
 
 
 class DownloadError(DeployError):
@@ -50,7 +54,24 @@ def _fetch_kafka(cache: Cache, report: Report) -> None:
     if not any(partial.glob("libs/kafka_*.jar")):
         raise DownloadError(f"Maven ended well but left no Kafka jar in {partial / 'libs'}; remove ~/.m2 and try again")
     (partial / "libs").replace(target)
-    partial.rmdir()
+    report(f"{title}: preparing quick starts")
+    try:
+        asyncio.run(_archive_classes(cache, partial))
+    except (BrokerError, TimeoutError) as error:
+        # Only speed is lost; some Java machines cannot archive classes.
+        report(f"{title}: starts will be slower, {error}")
+    shutil.rmtree(partial)
+
+
+async def _archive_classes(cache: Cache, partial: Path) -> None:
+    """Start and stop a broker, having Java write down the classes that it loaded."""
+    archive = partial / "classes.jsa"
+    broker = LocalBroker(partial / "broker", cache, jvm=[f"-XX:ArchiveClassesAtExit={archive}"])
+    await broker.start()
+    # Java writes the archive on its way out.
+    broker.stop(grace_s=ARCHIVE_TIMEOUT_S)
+    if archive.exists():
+        archive.replace(cache.kafka_classes)
 
 
 def _fetch_versitygw(cache: Cache, report: Report) -> None:
@@ -73,18 +94,20 @@ def _sweep(cache: Cache) -> None:
 def _run(command: list[str], environ: Mapping[str, str], title: str, report: Report) -> None:
     """Run a tool, passing its lines on as they come; raise with its last lines when it fails."""
     lines: list[str] = []
-    try:
-        process = subprocess.Popen(  # noqa: S603 - fixed commands
-            command,
-            env={**os.environ, **environ},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-    except FileNotFoundError as error:
-        raise DownloadError(f"{title} needs {command[0]}, which is not installed: see `watchtime doctor`") from error
+    # Beside this Python: Go may have come as a wheel.
+    beside = str(Path(sys.executable).parent)
+    program = shutil.which(command[0]) or shutil.which(command[0], path=beside)
+    if program is None:
+        raise DownloadError(f"{title} needs {command[0]}, which is not installed: see `watchtime doctor`")
+    process = subprocess.Popen(  # noqa: S603 - fixed commands
+        [program, *command[1:]],
+        env={**os.environ, **environ},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
     with process:
         for line in process.stdout or ():
             lines.append(line.rstrip())

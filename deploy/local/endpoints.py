@@ -31,6 +31,7 @@ def describe(layout: Layout, pids: Mapping[str, int]) -> dict[str, Any]:
         "secret_key": keys.secret_key if keys else "",
         "lake": config.facts.lake,
         "group": config.group,
+        "client_table": config.client_table == "on",
         "pids": dict(pids),
     }
 

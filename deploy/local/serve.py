@@ -18,6 +18,7 @@ from deploy.local import control, endpoints, logs, tenancy
 from deploy.local.cache import Cache
 from deploy.local.children import Layout, choose_ports, specs
 from deploy.local.config import Options, decide, read_record, write_record
+from deploy.local.keeper import Spec
 from deploy.local.supervisor import Supervisor
 
 #: Called with descriptions of children as they change, and with {"ready": true} or {"error": …} once.
@@ -26,13 +27,17 @@ Say = Callable[[dict[str, Any]], None]
 log = structlog.get_logger()
 
 
-def serve(options: Options, environ: Mapping[str, str], say: Say) -> int:
+#: Returns the children of a stack.
+Plan = Callable[[Layout, Mapping[str, str]], list[Spec]]
+
+
+def serve(options: Options, environ: Mapping[str, str], say: Say, plan: Plan = specs) -> int:
     """Run a stack until it is told to stop; return the exit code."""
     try:
         with tenancy.held(options.data_dir):
             logs.configure(options.data_dir / "logs" / "supervisor.log")
             try:
-                asyncio.run(_serve(options, environ, say))
+                asyncio.run(_serve(options, environ, say, plan))
             except DeployError as error:
                 log.error("stack ended", error=str(error))  # noqa: TRY400 - the text says it all
                 raise
@@ -45,7 +50,7 @@ def serve(options: Options, environ: Mapping[str, str], say: Say) -> int:
     return 0
 
 
-async def _serve(options: Options, environ: Mapping[str, str], say: Say) -> None:
+async def _serve(options: Options, environ: Mapping[str, str], say: Say, plan: Plan) -> None:
     facts, remembered = read_record(options.data_dir)
     config = decide(options, environ, facts)
     layout = Layout(config, choose_ports(config, remembered), Cache.from_env(environ))
@@ -56,7 +61,7 @@ async def _serve(options: Options, environ: Mapping[str, str], say: Say) -> None
         tenancy.note_processes(config.data_dir, own | pids)
         endpoints.write(layout, own | pids)
 
-    supervisor = Supervisor(specs(layout, environ), saved)
+    supervisor = Supervisor(plan(layout, environ), saved)
     supervisor.listen(say)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
