@@ -124,15 +124,15 @@ export async function repeatAlarm(name, minutes) {
 
 /**
  * Ask the person to let the extension reach another server. Must run within a click.
- * @param {string} origin such as https://watch.example
+ * @param {string} pattern such as https://watch.example/*
  * @returns {Promise<boolean>}
  */
-export const requestOrigin = (origin) => api.permissions.request({ origins: [`${origin}/*`] });
+export const requestHost = (pattern) => api.permissions.request({ origins: [pattern] });
 /**
- * @param {string} origin
+ * @param {string} pattern
  * @returns {Promise<boolean>}
  */
-export const mayReach = (origin) => api.permissions.contains({ origins: [`${origin}/*`] });
+export const mayReach = (pattern) => api.permissions.contains({ origins: [pattern] });
 
 /**
  * Show a short mark on the toolbar button.

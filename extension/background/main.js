@@ -1,0 +1,224 @@
+/**
+ * The service worker: takes events from pages, keeps them, delivers them, answers popup and options.
+ *
+ * The browser stops it whenever it likes. So every listener is registered while this file first runs, each waits for
+ * one promise, and everything worth keeping is in storage before it is answered for.
+ */
+
+import * as ext from "../ext.js";
+import { Delivery } from "./deliver.js";
+import { localDate } from "./days.js";
+import { Queue } from "./queue.js";
+import { abandoned, DEAD_AFTER_MS } from "./recover.js";
+import { DEFAULTS, hostPattern, measureOf, parseAddress } from "./settings.js";
+
+const ALARM = "flush";
+const ALARM_MINUTES = 1;
+const TEST_TIMEOUT_MS = 10_000;
+/** Stored under these names. */
+const SETTINGS = "settings";
+const MEASURE = "measure";
+const DELIVERY = "delivery";
+const RUN = "run";
+
+/** @typedef {import("./settings.js").Settings} Settings */
+/** @typedef {{tabId: number | undefined, fromExtensionPage: boolean}} From */
+
+const ready = prepare();
+
+const delivery = new Delivery({
+  queue: {
+    oldest: async (count) => (await ready).oldest(count),
+    remove: async (keys, dropped) => (await ready).remove(keys, dropped),
+  },
+  target: async () => {
+    const { address, token, consented_ts } = await settings();
+    return { address, token, on: consented_ts !== null };
+  },
+  fetch: (...request) => fetch(...request),
+  load: () => ext.localRead(DELIVERY),
+  save: async (state) => {
+    await ext.localWrite(DELIVERY, state);
+    await mark();
+  },
+  later: (run, ms) => setTimeout(run, ms),
+  ts: Date.now,
+  random: Math.random,
+});
+
+ext.onMessage(async (message, from) => {
+  const queue = await ready;
+  const handlers = from.fromExtensionPage ? { ...forPages, ...forPeople } : forPages;
+  const handler = /** @type {Record<string, (queue: Queue, message: any, from: From) => Promise<unknown>>} */ (handlers)[message.kind];
+  if (!handler) {
+    throw new Error(`Unknown message "${message.kind}"`);
+  }
+  return handler(queue, message, from);
+});
+ext.onAlarm(() => void upkeep());
+ext.onBrowserStart(() => void upkeep());
+ext.onInstalled((why) => {
+  void ready.then(mark);
+  if (why === "install") {
+    void ext.openPage("consent/consent.html");
+  }
+});
+
+/** What any page's script may ask. */
+const forPages = {
+  hello: async () => measureOf(await settings()),
+
+  /** @param {Queue} queue @param {any} message @param {From} from */
+  events: async (queue, { source, items, lost }, from) => {
+    const stored = await queue.add({ source, items, lost, tab_id: String(from.tabId ?? "none"), now_ts: Date.now() });
+    void delivery.run();
+    return { stored };
+  },
+};
+
+/** What only the extension's own pages may ask. */
+const forPeople = {
+  /** @param {Queue} queue */
+  status: async (queue) => {
+    const now = new Date();
+    return {
+      settings: await settings(),
+      client: await queue.client(),
+      today: await queue.day(localDate(now.getTime(), now.getTimezoneOffset())),
+      queue: await queue.state(),
+      delivery: await delivery.state(),
+    };
+  },
+
+  /** @param {Queue} _queue @param {{change: Partial<Settings>}} message */
+  change: async (_queue, { change }) => {
+    const before = await settings();
+    const after = { ...before, ...change, address: parseAddress(change.address ?? before.address) };
+    await ext.localWrite(SETTINGS, after);
+    await ext.localWrite(MEASURE, measureOf(after));
+    await mark();
+    if (after.address !== before.address || after.token !== before.token) {
+      void delivery.run({ now: true });
+    }
+    return after;
+  },
+
+  deliver: () => delivery.run({ now: true }),
+
+  /** @param {Queue} _queue @param {{address: string, token: string}} message */
+  test: (_queue, { address, token }) => probe(parseAddress(address), token),
+
+  /** @param {Queue} queue */
+  export: async (queue) => (await queue.oldest(Number.MAX_SAFE_INTEGER)).map((queued) => queued.event),
+
+  /** @param {Queue} queue */
+  seenDropped: async (queue) => {
+    await queue.clearDropped();
+    await mark();
+  },
+
+  /** @param {Queue} queue */
+  forget: async (queue) => {
+    await queue.erase();
+    await ext.localRemove(DELIVERY);
+    await newRun(queue);
+    await mark();
+    return { client: await queue.client() };
+  },
+};
+
+/** @returns {Promise<Queue>} */
+async function prepare() {
+  const queue = await Queue.open();
+  const run = await ext.sessionRead(RUN);
+  // A profile restored from a copy would count on from an old number: a new run never does.
+  if (!run || run !== (await queue.epoch())) {
+    const begun_ts = Date.now();
+    await newRun(queue);
+    await recover(queue, begun_ts);
+  }
+  await ext.repeatAlarm(ALARM, ALARM_MINUTES);
+  return queue;
+}
+
+/** @param {Queue} queue */
+async function newRun(queue) {
+  const epoch = crypto.randomUUID();
+  await queue.begin(epoch);
+  await ext.sessionWrite(RUN, epoch);
+}
+
+/** The minute's work: take in what dead pages left, keep the limits, deliver. */
+async function upkeep() {
+  const queue = await ready;
+  const now_ts = Date.now();
+  await recover(queue, now_ts - DEAD_AFTER_MS);
+  await queue.trim(now_ts);
+  await delivery.run();
+  await mark();
+}
+
+/**
+ * @param {Queue} queue
+ * @param {number} before_ts
+ */
+async function recover(queue, before_ts) {
+  for (const { key, source, items } of abandoned(await ext.localReadAll(), before_ts)) {
+    await queue.add({ source, items, tab_id: "none", now_ts: Date.now() });
+    await ext.localRemove(key); // after the queue has it
+  }
+}
+
+/** @returns {Promise<Settings>} */
+async function settings() {
+  return { ...DEFAULTS, ...(await ext.localRead(SETTINGS)) };
+}
+
+/**
+ * Ask an address whether it is a gateway that would take this extension's events. Sends none.
+ * @param {string} address
+ * @param {string} token
+ * @returns {Promise<{ok: boolean, says: string}>}
+ */
+async function probe(address, token) {
+  if (!(await ext.mayReach(hostPattern(address)))) {
+    return { ok: false, says: `The browser does not let this extension reach ${address}. Save the address and allow it.` };
+  }
+  /** @type {Record<string, string>} */
+  const headers = { "Content-Type": "application/json" };
+  if (token) {
+    headers.Authorization = `Bearer ${token}`;
+  }
+  try {
+    const response = await fetch(`${address}/ingest`, {
+      method: "POST",
+      headers,
+      body: '{"events":[]}',
+      credentials: "omit",
+      redirect: "error",
+      signal: AbortSignal.timeout(TEST_TIMEOUT_MS),
+    });
+    const reply = await response.json().catch(() => null);
+    if (response.ok && reply?.ok === true) {
+      return { ok: true, says: "The gateway is there and takes this extension's events." };
+    }
+    return { ok: false, says: `It answered ${response.status}${reply?.error ? `: ${reply.error}` : ""}.` };
+  } catch {
+    return { ok: false, says: `Nothing answers at ${address}. Is the gateway running?` };
+  }
+}
+
+/** Show on the toolbar button what wants attention. */
+async function mark() {
+  const { consented_ts, paused } = await settings();
+  const { error } = await delivery.state();
+  if (consented_ts === null) {
+    await ext.badge("?", "#8a5a00", "Watchtime: waiting for your consent");
+  } else if (paused) {
+    await ext.badge("II", "#5f6368", "Watchtime: paused");
+  } else if (error) {
+    await ext.badge("!", "#b3261e", `Watchtime: ${error}`);
+  } else {
+    await ext.badge("", "#5f6368", "Watchtime");
+  }
+}

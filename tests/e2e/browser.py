@@ -1,0 +1,160 @@
+"""Chromium with the extension, steered by its driver. Tabs really become hidden and visible here."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+YOUTUBE: Final = "https://www.youtube.com"
+_PATIENCE_S: Final = 20.0
+
+
+def extension_id(folder: Path) -> str:
+    """Return the id that Chromium gives an unpacked extension: a digest of its path, in the letters a to p."""
+    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:32]
+    return "".join(chr(ord("a") + int(digit, 16)) for digit in digest)
+
+
+class Browser:
+    """One browser profile; `start` and `kill` may alternate."""
+
+    def __init__(self, profile: Path, extension: Path, youtube_port: int) -> None:
+        self._profile = profile
+        self._extension = extension
+        self._youtube_port = youtube_port
+        self.base = f"chrome-extension://{extension_id(extension)}"
+        self.driver: webdriver.Chrome
+
+    def start(self) -> None:
+        """Start the browser on this profile."""
+        options = Options()
+        options.binary_location = "/usr/bin/chromium"
+        for argument in (
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--mute-audio",
+            "--window-size=1000,900",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-features=DisableLoadExtensionCommandLineSwitch",
+            f"--load-extension={self._extension}",
+            f"--disable-extensions-except={self._extension}",
+            f"--user-data-dir={self._profile}",
+            f"--host-resolver-rules=MAP www.youtube.com 127.0.0.1:{self._youtube_port}",
+            "--ignore-certificate-errors",
+            "--autoplay-policy=no-user-gesture-required",
+        ):
+            options.add_argument(argument)
+        self.driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+        self.driver.set_script_timeout(30)
+
+    def quit(self) -> None:
+        """Close the browser in good order."""
+        self.driver.quit()
+
+    def kill(self) -> None:
+        """Kill every process of the browser at once, as a power cut does."""
+        driver_process = psutil.Process(self.driver.service.process.pid)
+        processes = driver_process.children(recursive=True)
+        for process in processes:
+            process.send_signal(signal.SIGSTOP)
+        for process in processes:
+            process.kill()
+        psutil.wait_procs(processes, timeout=_PATIENCE_S)
+        driver_process.kill()
+        driver_process.wait(_PATIENCE_S)
+
+    def set_up(self, address: str) -> None:
+        """Agree to be measured and name the gateway, as the options page does it."""
+        welcome = f"{self.base}/consent/consent.html"
+        wait_for(lambda: self._targets("page", welcome), "the first-run page in a tab of its own, in front")
+        self._close(self._targets("page", welcome))
+        self.open_page("options/options.html")
+        self.ask({"kind": "change", "change": {"address": address, "consented_ts": 1}})
+
+    def open_page(self, path: str) -> None:
+        """Open one of the extension's own pages."""
+        self.driver.get(f"{self.base}/{path}")
+
+    def ask(self, message: dict[str, Any]) -> Any:
+        """Send a message to the service worker from the extension's page that is open."""
+        answer = self.driver.execute_async_script(
+            "const done = arguments[1]; chrome.runtime.sendMessage(arguments[0]).then(done, (e) => done({error: String(e)}))",
+            message,
+        )
+        assert answer and answer.get("ok"), answer
+        return answer["value"]
+
+    def youtube(self, path: str) -> None:
+        """Load a page of the fake site."""
+        self.driver.get(YOUTUBE + path)
+
+    def js(self, script: str, *arguments: object) -> Any:
+        """Run a script in the page."""
+        return self.driver.execute_script(script, *arguments)
+
+    def wait_until(self, script: str, *arguments: object, timeout_s: float = _PATIENCE_S) -> None:
+        """Wait until an expression is true in the page."""
+        wait_for(lambda: self.js(f"return Boolean({script})", *arguments), script, timeout_s)
+
+    def play_for(self, seconds: float) -> None:
+        """Let the page's player play on for so many seconds of its own stopwatch (without ads and previews)."""
+        before = self._played_ms()
+        wait_for(lambda: self._played_ms() - before >= seconds * 1000, f"{seconds} s of playing", seconds * 3 + 20)
+
+    def _played_ms(self) -> float:
+        return self.js("truth.settle(); return Object.values(truth.wall).reduce((a, b) => a + b, 0)")
+
+    def click(self, selector: str) -> None:
+        """Click as a person does."""
+        self.driver.find_element(By.CSS_SELECTOR, selector).click()
+
+    @contextmanager
+    def another_tab(self, url: str = "about:blank") -> Iterator[None]:
+        """Open another tab in front, and come back at the end."""
+        first = self.driver.current_window_handle
+        self.driver.switch_to.new_window("tab")
+        self.driver.get(url)
+        yield
+        self.driver.close()
+        self.driver.switch_to.window(first)
+
+    def kill_worker(self) -> bool:
+        """Kill the extension's service worker, as the browser does when it likes; False if none runs."""
+        workers = self._targets("service_worker", self.base)
+        self._close(workers)
+        return bool(workers)
+
+    def _targets(self, kind: str, url: str) -> list[str]:
+        """Return the ids of what runs in the browser; its driver does not list an extension's pages as windows."""
+        targets = self.driver.execute_cdp_cmd("Target.getTargets", {})["targetInfos"]
+        return [target["targetId"] for target in targets if target["type"] == kind and target["url"].startswith(url)]
+
+    def _close(self, targets: list[str]) -> None:
+        for target in targets:
+            self.driver.execute_cdp_cmd("Target.closeTarget", {"targetId": target})
+
+
+def wait_for(true: Callable[[], object], what: str, timeout_s: float = _PATIENCE_S) -> None:
+    """Wait until `true()` is, else fail saying what did not happen."""
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s:g} s: {what}")
+        time.sleep(0.1)

@@ -1,0 +1,96 @@
+"""The real gateway with its in-memory publisher, and the sums of what it accepted."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from typing import Any
+
+from aiohttp import web
+
+from gateway.app import build_app
+from gateway.publish import MemoryPublisher
+from gateway.settings import Settings
+from streams.contract import topics
+
+
+class IngestServer:
+    """A gateway that can go down and come back on the same port; what it took before stays."""
+
+    def __init__(self) -> None:
+        self._runner: web.AppRunner | None = None
+        self._publishers: list[MemoryPublisher] = []
+        self.port = 0
+
+    @property
+    def address(self) -> str:
+        """What goes into the extension's options."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Serve, on the port of the time before if there was one."""
+        publisher = MemoryPublisher()
+        self._publishers.append(publisher)
+        self._runner = web.AppRunner(build_app(Settings(), publisher), access_log=None, auto_decompress=False)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Go down; nobody answers on the port."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    @property
+    def publisher(self) -> MemoryPublisher:
+        """The running gateway's."""
+        return self._publishers[-1]
+
+    def forget(self) -> None:
+        """Begin with nothing taken."""
+        for publisher in self._publishers:
+            publisher.records.clear()
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Every accepted line, repeats included."""
+        return [json.loads(line) for record in self._records(topics.EVENTS) for line in record.value.splitlines()]
+
+    def rejected(self) -> list[bytes]:
+        """Every rejected event; there should be none."""
+        return [record.value for record in self._records(topics.REJECTED)]
+
+    def events(self) -> list[dict[str, Any]]:
+        """Each accepted event once, by the identity that streams use, in the order of arrival."""
+        known: dict[tuple[str, str, int], dict[str, Any]] = {}
+        for event in self.lines():
+            known.setdefault((event["client_id"], event["seq_epoch"], event["seq"]), event)
+        return list(known.values())
+
+    def sums_ms(self) -> Counter[tuple[str, str]]:
+        """Watch time by video and kind (fg, bg, ad)."""
+        total: Counter[tuple[str, str]] = Counter()
+        for event in self.events():
+            if event["event_type"] == "watch_tick":
+                kind = "ad" if event.get("ad") else {"background": "bg"}.get(event["watch_mode"], "fg")
+                total[event["video_id"], kind] += event["watch_ms_delta"]
+        return total
+
+    def views(self) -> Counter[str]:
+        """Views by video."""
+        return Counter(event["video_id"] for event in self.events() if event["event_type"] == "video_start")
+
+    def wait_for(self, event_type: str, timeout_s: float = 20, **fields: object) -> dict[str, Any]:
+        """Return the first event of this type and these fields, waiting for it."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            for event in self.events():
+                if event["event_type"] == event_type and all(event.get(name) == value for name, value in fields.items()):
+                    return event
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no {event_type} with {fields} within {timeout_s} s, only {self.events()}")
+            time.sleep(0.05)
+
+    def _records(self, topic: str) -> list[Any]:
+        return [record for publisher in self._publishers for record in list(publisher.records) if record.topic == topic]
