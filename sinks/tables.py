@@ -110,6 +110,12 @@ class DayTable:
         if day := self._days.get(dt):
             day.unwritten = None
 
+    def retry(self) -> None:
+        """Count what snapshots have seen, but no file is known to hold, as unseen again."""
+        for day in self._days.values():
+            if day.unwritten is not None:
+                day.unseen, day.unwritten = day.unwritten, None
+
     def forget_before(self, oldest: str) -> list[str]:
         """Drop days before `oldest`, and return them."""
         gone = [dt for dt in self._days if dt < oldest]

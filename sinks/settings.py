@@ -1,0 +1,86 @@
+"""Settings of a sinks worker, read from the environment once at start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Self, cast
+
+from sinks.keys import FORMATS, Format
+
+_MAX_PORT: Final = 65_535
+
+
+class SettingsError(Exception):
+    """A variable of the environment holds a value that cannot be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a worker needs to know; each field names its variable. S3 credentials are boto3's own AWS_* variables."""
+
+    #: SINKS_LAKE: where files go: s3://bucket, s3://bucket/prefix or file:///folder.
+    lake: str
+    #: SINKS_S3_ENDPOINT: URL of an S3 server other than AWS.
+    s3_endpoint: str = ""
+    #: KAFKA_BOOTSTRAP_SERVERS: host:port of brokers, separated by commas.
+    bootstrap_servers: str = "127.0.0.1:9092"
+    #: WATCHTIME_GROUP: prefix of consumer groups; one for each stack on a cluster.
+    group: str = "watchtime"
+    #: SINKS_FORMAT: parquet, or jsonl for files as the reference wrote them. Fixed for the life of a lake.
+    form: Format = "parquet"
+    #: SINKS_REFRESH_S: shortest time between two writes of one object.
+    refresh_s: float = 10.0
+    #: SINKS_INSTANCE: a name that stays with this worker over restarts, for a return without a rebalance.
+    instance: str = ""
+    #: SINKS_SESSION_TIMEOUT_MS: how long a silent worker keeps its partitions.
+    session_timeout_ms: int = 8_000
+    #: STREAMS_CLIENT_TABLE: on writes files of the rows per client too.
+    client_table: bool = False
+    #: SINKS_METRICS_HOST and SINKS_METRICS_PORT: where Prometheus reads; port 0 turns it off.
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """Return the settings that an environment asks for; SettingsError names the variable that is wrong."""
+        lake = environ.get("SINKS_LAKE", "")
+        if not lake:
+            raise SettingsError("SINKS_LAKE is not set: give s3://bucket, s3://bucket/prefix or file:///folder")
+        form = environ.get("SINKS_FORMAT", cls.form)
+        if form not in FORMATS:
+            raise SettingsError(f"SINKS_FORMAT={form!r}: use one of {', '.join(FORMATS)}")
+        client_table = environ.get("STREAMS_CLIENT_TABLE", "off")
+        if client_table not in {"on", "off"}:
+            raise SettingsError(f"STREAMS_CLIENT_TABLE={client_table!r}: use on or off")
+        return cls(
+            lake=lake,
+            s3_endpoint=environ.get("SINKS_S3_ENDPOINT", cls.s3_endpoint),
+            bootstrap_servers=environ.get("KAFKA_BOOTSTRAP_SERVERS", cls.bootstrap_servers),
+            group=environ.get("WATCHTIME_GROUP", cls.group),
+            form=cast("Format", form),
+            refresh_s=_seconds(environ, "SINKS_REFRESH_S", cls.refresh_s),
+            instance=environ.get("SINKS_INSTANCE", cls.instance),
+            session_timeout_ms=_number(environ, "SINKS_SESSION_TIMEOUT_MS", cls.session_timeout_ms, least=1_000),
+            client_table=client_table == "on",
+            metrics_host=environ.get("SINKS_METRICS_HOST", cls.metrics_host),
+            metrics_port=_number(environ, "SINKS_METRICS_PORT", cls.metrics_port, least=0, most=_MAX_PORT),
+        )
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, *, least: int, most: int = 10**9) -> int:
+    text = environ.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise SettingsError(f"{name}={text!r}: use a whole number from {least} to {most}")
+    return int(text)
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name, str(default))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= 24 * 3_600:
+        raise SettingsError(f"{name}={text!r}: use a number of seconds above 0, at most a day")
+    return seconds
