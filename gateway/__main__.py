@@ -13,15 +13,12 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from gateway.app import METRICS, build_app
+from gateway.app import METRICS, app_runner, build_app
 from gateway.metrics import metrics_app
 from gateway.publish import KafkaPublisher
 from gateway.settings import Settings, SettingsError
 
-#: A request waits at most 4 s for the broker; with what follows the whole stop stays under 10 s.
-_SHUTDOWN_TIMEOUT_S: Final = 4.5
 _BACKLOG: Final = 1024
-_KEEPALIVE_S: Final = 75.0
 
 log = structlog.get_logger(__name__)
 
@@ -32,14 +29,8 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    app = build_app(settings, KafkaPublisher(settings.bootstrap_servers, linger_ms=settings.linger_ms))
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        auto_decompress=False,
-        keepalive_timeout=_KEEPALIVE_S,
-        shutdown_timeout=_SHUTDOWN_TIMEOUT_S,
-    )
+    app = build_app(settings, KafkaPublisher(settings.bootstrap_servers))
+    runner = app_runner(app)
     metrics_runner = web.AppRunner(metrics_app(app[METRICS]), access_log=None)
     try:
         await runner.setup()

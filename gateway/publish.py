@@ -1,16 +1,17 @@
 """The way to the broker: records go in, and only their acknowledgement by all in-sync replicas comes back.
 
-A producer that fails once is not trusted again. Whatever it was (no acknowledgement in time, a sequence out of
-order, a fenced epoch, a broker that no longer answers), it is thrown away with all it still holds, and a new one
-with a new identity takes its place. What was under way then has an unclear outcome: its clients hear 503 and
-repeat the request, and streams drop what they get twice. So no state of a producer outlives the broker's trouble.
+Requests that arrive while a flush is on its way share the next one. A producer that fails once is not trusted
+again. Whatever it was (no acknowledgement in time, a sequence out of order, a fenced epoch, a broker that no longer
+answers), it is thrown away with all it still holds, and a new one with a new identity takes its place. What was
+under way then has an unclear outcome: its clients hear 503 and repeat the request, and streams drop what they get
+twice. So no state of a producer outlives the broker's trouble.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -19,7 +20,8 @@ from gateway.intake import Record
 from gateway.producer import Producer
 from streams.contract import topics
 
-#: The longest a request waits for acknowledgements. Its client shall hear within 5 s.
+#: The longest a flush may take. A request waits for the flush under way and its own one; if the first fails at its
+#: deadline, the second fails with it. So clients hear within 5 s.
 ACK_TIMEOUT_S: Final = 4.0
 #: How often the broker is asked whether it is there, and the wait after an attempt to reach it failed.
 PROBE_INTERVAL_S: Final = 1.0
@@ -78,15 +80,22 @@ class MemoryPublisher:
         """Nothing to let go of."""
 
 
+class _Parcel(NamedTuple):
+    """Records of one request, and the future that its handler waits for."""
+
+    records: Sequence[Record]
+    done: asyncio.Future[None]
+
+
 class KafkaPublisher:
     """Publishes through one idempotent producer at a time."""
 
-    def __init__(self, bootstrap_servers: str, *, linger_ms: int = 0) -> None:
+    def __init__(self, bootstrap_servers: str) -> None:
         self._bootstrap_servers = bootstrap_servers
-        self._linger_ms = linger_ms
         self._producer: Producer | None = None
-        self._lost = asyncio.Event()
         self._why = "the broker has not answered yet"
+        self._waiting: list[_Parcel] = []
+        self._some_waiting = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._farewells: set[asyncio.Task[None]] = set()
         self.on_loss: Callable[[], None] = _ignore
@@ -102,70 +111,87 @@ class KafkaPublisher:
 
     async def publish(self, records: Sequence[Record]) -> None:
         """Return when the broker has acknowledged all records; UnavailableError when that is not known in time."""
-        producer = self._producer
-        if producer is None:
+        if self._producer is None:
             raise UnavailableError(self._why)
-        acks: list[asyncio.Future[Any]] = []
-        try:
-            async with asyncio.timeout(ACK_TIMEOUT_S):
-                for topic, key, value in records:
-                    acks.append(await producer.send(topic, value, key))
-                for ack in acks:
-                    await ack
-        except TimeoutError as error:
-            self._give_up(producer, f"no acknowledgement within {ACK_TIMEOUT_S:g} s")
-            raise UnavailableError(self._why) from error
-        except KafkaError as error:
-            self._give_up(producer, repr(error))
-            raise UnavailableError(self._why) from error
-        finally:
-            for ack in acks:
-                _forget(ack)
+        parcel = _Parcel(records, asyncio.get_running_loop().create_future())
+        self._waiting.append(parcel)
+        self._some_waiting.set()
+        await parcel.done
 
     async def stop(self) -> None:
         """Let go of the broker; all requests have been answered by now, so nothing is left to flush."""
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
-        if self._producer is not None:
-            self._dismiss(self._producer)
-            self._producer = None
         if self._farewells:
             await asyncio.wait(self._farewells, timeout=_STOP_TIMEOUT_S)
-
-    def _give_up(self, producer: Producer, why: str) -> None:
-        """Stop using a producer; later calls for the same one do nothing."""
-        if producer is not self._producer:
-            return
-        self._producer = None
-        self._why = why
-        self._lost.set()
-        self.on_loss()
-        log.warning("broker lost", why=why)
-        self._dismiss(producer)
-
-    def _dismiss(self, producer: Producer) -> None:
-        farewell = asyncio.create_task(producer.abandon())
-        self._farewells.add(farewell)
-        farewell.add_done_callback(self._farewells.discard)
 
     async def _keep(self) -> None:
         """Hold a connection as long as the gateway lives."""
         while True:
             producer = await self._connected()
-            self._lost.clear()
             self._producer = producer
             log.info("broker reached", bootstrap_servers=self._bootstrap_servers)
-            while not self._lost.is_set():
-                if not await self._answers(producer):
-                    self._give_up(producer, "the broker does not answer")
-                    break
-                await _wait(self._lost, PROBE_INTERVAL_S)
+            try:
+                self._why = await self._use(producer)
+            finally:
+                self._producer = None
+                _refuse(self._waiting, self._why)
+                self._waiting = []
+                self._dismiss(producer)
+            self.on_loss()
+            log.warning("broker lost", why=self._why)
+
+    async def _use(self, producer: Producer) -> str:
+        """Flush and probe until one of them fails; return why."""
+        flushing = asyncio.create_task(self._flush(producer))
+        probing = asyncio.create_task(self._probe(producer))
+        try:
+            done, _ = await asyncio.wait((flushing, probing), return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            flushing.cancel()
+            probing.cancel()
+            await asyncio.gather(flushing, probing, return_exceptions=True)
+
+    async def _flush(self, producer: Producer) -> str:
+        """Send what waits, all of it at a time, until that fails; return why."""
+        while True:
+            await self._some_waiting.wait()
+            self._some_waiting.clear()
+            parcels, self._waiting = self._waiting, []
+            try:
+                async with asyncio.timeout(ACK_TIMEOUT_S):
+                    await producer.deliver([record for parcel in parcels for record in parcel.records])
+            except TimeoutError:
+                return f"no acknowledgement within {ACK_TIMEOUT_S:g} s"
+            except KafkaError as error:
+                return repr(error)
+            else:
+                for parcel in parcels:
+                    if not parcel.done.done():
+                        parcel.done.set_result(None)
+                parcels = []
+            finally:
+                _refuse(parcels, "the outcome is unclear")
+
+    @staticmethod
+    async def _probe(producer: Producer) -> str:
+        """Ask for a sign of life again and again, until none comes; return why."""
+        while True:
+            try:
+                async with asyncio.timeout(ACK_TIMEOUT_S):
+                    answered = await producer.probe()
+            except TimeoutError:
+                answered = False
+            if not answered:
+                return "the broker does not answer"
+            await asyncio.sleep(PROBE_INTERVAL_S)
 
     async def _connected(self) -> Producer:
         """Return a started producer that sees both topics, however long that takes."""
         while True:
-            producer = Producer(self._bootstrap_servers, linger_ms=self._linger_ms)
+            producer = Producer(self._bootstrap_servers)
             sought = "broker"
             try:
                 async with asyncio.timeout(ACK_TIMEOUT_S):
@@ -186,28 +212,16 @@ class KafkaPublisher:
             else:
                 return producer
 
-    @staticmethod
-    async def _answers(producer: Producer) -> bool:
-        try:
-            async with asyncio.timeout(ACK_TIMEOUT_S):
-                return await producer.probe()
-        except TimeoutError:
-            return False
+    def _dismiss(self, producer: Producer) -> None:
+        farewell = asyncio.create_task(producer.abandon())
+        self._farewells.add(farewell)
+        farewell.add_done_callback(self._farewells.discard)
 
 
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Return when the event is set, at the latest after `seconds`."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
-
-
-def _forget(ack: asyncio.Future[Any]) -> None:
-    """Take note of an acknowledgement that nobody waits for any more, whatever it was."""
-    if not ack.cancel() and not ack.cancelled():
-        ack.exception()
+def _refuse(parcels: Sequence[_Parcel], why: str) -> None:
+    for parcel in parcels:
+        if not parcel.done.done():
+            parcel.done.set_exception(UnavailableError(why))
 
 
 def _ignore() -> None:

@@ -37,9 +37,6 @@ class Settings:
     open_bind: bool = False
     #: Bytes of request bodies held at any one time (from reading to acknowledgement); beyond it: 503.
     max_in_flight_mib: int = 64
-    #: How long the producer waits for company before it sends, in milliseconds. 0: requests that arrive while
-    #: one is on its way to the broker share the next one anyway.
-    linger_ms: int = 0
     #: `KAFKA_BOOTSTRAP_SERVERS`: comma list of host:port.
     bootstrap_servers: str = "127.0.0.1:9092"
 
@@ -64,7 +61,6 @@ class Settings:
             allowed_hosts=frozenset(_listed(environ.get("GATEWAY_ALLOWED_HOSTS", ""))),
             open_bind=_switch(environ, "GATEWAY_OPEN_BIND"),
             max_in_flight_mib=_whole(environ, "GATEWAY_MAX_IN_FLIGHT_MIB", cls.max_in_flight_mib, 65_536, least=1),
-            linger_ms=_whole(environ, "GATEWAY_LINGER_MS", cls.linger_ms, 1_000),
             bootstrap_servers=environ.get("KAFKA_BOOTSTRAP_SERVERS", cls.bootstrap_servers),
         )
 

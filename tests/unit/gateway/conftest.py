@@ -1,0 +1,47 @@
+"""A real gateway on a free port, with the in-memory publisher behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+import hypothesis
+import pytest
+from aiohttp import web
+
+from gateway.app import METRICS, app_runner, build_app
+from gateway.publish import MemoryPublisher
+from gateway.settings import Settings
+from tests.unit.gateway.running import RECEIVED_AT, Gateway
+
+# How long an example takes says more about the machine's other work than about the code.
+hypothesis.settings.register_profile("gateway", deadline=None)
+hypothesis.settings.load_profile("gateway")
+
+StartGateway = Callable[..., Awaitable[Gateway]]
+
+
+@pytest.fixture
+async def start_gateway() -> AsyncIterator[StartGateway]:
+    """`await start_gateway(cors_origins=…)`: a gateway with these settings."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: Any) -> Gateway:
+            publisher = MemoryPublisher()
+            app = build_app(Settings(**settings), publisher, clock_ns=lambda: RECEIVED_AT * 1_000_000 + 999_999)
+            runner = app_runner(app)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            return Gateway(runner.addresses[0][1], publisher, app[METRICS], session)
+
+        yield start
+
+
+@pytest.fixture
+async def gateway(start_gateway: StartGateway) -> Gateway:
+    """A gateway as it is set by default."""
+    return await start_gateway()
