@@ -14,7 +14,7 @@ from deploy.local import broker, s3
 from deploy.local.cache import Cache
 from deploy.local.config import Config, StackError
 from deploy.local.keeper import Spec
-from deploy.local.ports import LOOPBACK, choose, is_free
+from deploy.local.ports import LOOPBACK, PortClaims
 from deploy.local.probes import gateway_ready, metrics_ready
 from deploy.local.process import Program
 from streams.provision import ProvisionError, provision
@@ -58,7 +58,7 @@ class Layout:
         return self.config.data_dir / "logs" / f"{name}.log"
 
 
-def choose_ports(config: Config, remembered: Mapping[str, int]) -> dict[str, int]:
+def choose_ports(config: Config, remembered: Mapping[str, int], claims: PortClaims) -> dict[str, int]:
     """Return a free port for each server of the stack: the one it had, else its default, else any."""
     wanted = {
         "kafka": KAFKA_PORT,
@@ -72,7 +72,7 @@ def choose_ports(config: Config, remembered: Mapping[str, int]) -> dict[str, int
         wanted["s3"] = S3_PORT
     ports: dict[str, int] = {}
     if config.gateway_port is not None:
-        if not is_free(config.gateway_port):
+        if not claims.claim(config.gateway_port):
             raise StackError(
                 f"port {config.gateway_port} on {LOOPBACK} is taken by another program; "
                 f"name another one with --gateway-port, or leave it out and a free one is chosen"
@@ -83,7 +83,7 @@ def choose_ports(config: Config, remembered: Mapping[str, int]) -> dict[str, int
             # A port that this stack remembers for another of its servers is left to that one.
             others = {port for other, port in remembered.items() if other != name}
             candidates = [port for port in (remembered.get(name, 0), default) if port]
-            ports[name] = choose(candidates, {*ports.values(), *others})
+            ports[name] = claims.choose(candidates, others)
     return ports
 
 

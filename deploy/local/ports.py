@@ -2,13 +2,19 @@
 
 Ports are taken below the range from which the kernel serves outgoing connections (32768 and up on Linux): a port in
 that range may be lent to a client while its server restarts, even to a client that is connecting to that very server.
+
+A port that looks free may be about to be used by another stack that is just starting, or by a child that is being
+restarted. So each stack claims its ports in a folder that all of them share, for as long as its supervisor lives.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import Final
 
 from deploy.errors import DeployError
@@ -19,7 +25,7 @@ LAST: Final = 31_999
 
 
 class PortTakenError(DeployError):
-    """A port that was asked for by number is in use."""
+    """No port is to be had."""
 
 
 def is_free(port: int) -> bool:
@@ -34,17 +40,44 @@ def is_free(port: int) -> bool:
 
 
 def free_port(taken: Collection[int] = ()) -> int:
-    """Return a free loopback port that is none of `taken`."""
-    for _ in range(1_000):
-        port = random.randint(FIRST, LAST)  # noqa: S311 - no secret
+    """Return a free loopback port that is none of `taken`, for a server that starts at once."""
+    for port in _candidates():
         if port not in taken and is_free(port):
             return port
     raise PortTakenError(f"no free port found on {LOOPBACK} between {FIRST} and {LAST}; stop some servers")
 
 
-def choose(wanted: Collection[int], taken: Collection[int]) -> int:
-    """Return the first of `wanted` that is free and none of `taken`, else any free port."""
-    for port in wanted:
-        if port not in taken and is_free(port):
-            return port
-    return free_port(taken)
+class PortClaims:
+    """The ports of one stack. The claims go with the process, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._handles: dict[int, int] = {}
+
+    def claim(self, port: int) -> bool:
+        """Claim this very port; False when a server or another claim is on it."""
+        if port in self._handles:
+            return False
+        handle = os.open(self._folder / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        if not is_free(port):
+            os.close(handle)
+            return False
+        self._handles[port] = handle
+        return True
+
+    def choose(self, wanted: Iterable[int], taken: Collection[int] = ()) -> int:
+        """Claim the first of `wanted` that is to be had, else any other port that is none of `taken`."""
+        for port in [*wanted, *_candidates()]:
+            if port not in taken and self.claim(port):
+                return port
+        raise PortTakenError(f"no free port found on {LOOPBACK} between {FIRST} and {LAST}; stop some servers")
+
+
+def _candidates() -> list[int]:
+    return random.sample(range(FIRST, LAST + 1), 1_000)

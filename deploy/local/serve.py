@@ -19,6 +19,7 @@ from deploy.local.cache import Cache
 from deploy.local.children import Layout, choose_ports, specs
 from deploy.local.config import Options, decide, read_record, write_record
 from deploy.local.keeper import Spec
+from deploy.local.ports import PortClaims
 from deploy.local.supervisor import Supervisor
 
 #: Called with descriptions of children as they change, and with {"ready": true} or {"error": …} once.
@@ -53,7 +54,10 @@ def serve(options: Options, environ: Mapping[str, str], say: Say, plan: Plan = s
 async def _serve(options: Options, environ: Mapping[str, str], say: Say, plan: Plan) -> None:
     facts, remembered = read_record(options.data_dir)
     config = decide(options, environ, facts)
-    layout = Layout(config, choose_ports(config, remembered), Cache.from_env(environ))
+    cache = Cache.from_env(environ)
+    # Never released: the claims last as long as this process.
+    claims = PortClaims(cache.folder / "ports")
+    layout = Layout(config, choose_ports(config, remembered, claims), cache)
     write_record(config.data_dir, config.facts, {**remembered, **layout.ports})
     own = {"supervisor": os.getpid()}
 
