@@ -1,1 +1,120 @@
-"""Whole stacks for tests, by the `watchtime` command."""
+"""Whole stacks for tests, run by the `watchtime` command as a user would, in temporary folders on free ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local import endpoints
+from deploy.local.cache import Cache
+from deploy.local.ports import free_port
+
+UP_TIMEOUT_S = 150
+DOWN_TIMEOUT_S = 30
+
+
+class Stack:
+    """A stack of this test's own."""
+
+    def __init__(self, data_dir: Path, environ: Mapping[str, str]) -> None:
+        self.data_dir = data_dir
+        self._environ = dict(environ)
+
+    @property
+    def endpoints(self) -> dict[str, Any]:
+        """The content of endpoints.json as it is now: process ids change when children are restarted."""
+        return endpoints.read(self.data_dir)
+
+    @property
+    def gateway(self) -> str:
+        """URL of the gateway."""
+        url: str = self.endpoints["gateway"]
+        return url
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by child, `supervisor` among them."""
+        pids: dict[str, int] = self.endpoints["pids"]
+        return pids
+
+    @property
+    def aws_environ(self) -> dict[str, str]:
+        """The credentials of the stack's S3 server as boto3 reads them."""
+        told = self.endpoints
+        return {
+            "AWS_ACCESS_KEY_ID": told["access_key"],
+            "AWS_SECRET_ACCESS_KEY": told["secret_key"],
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    def watchtime(
+        self, command: str, *arguments: str, check: bool = True, timeout_s: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `watchtime COMMAND --data-dir … ARGUMENTS`; with `check`, a failure fails the test with its words."""
+        done = subprocess.run(  # noqa: S603 - our own module
+            [sys.executable, "-m", "deploy.cli", command, "--data-dir", str(self.data_dir), *arguments],
+            env={**os.environ, **self._environ},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
+        if check and done.returncode:
+            pytest.fail(f"watchtime {command} ended with {done.returncode}:\n{done.stdout}{done.stderr}{self.logs()}")
+        return done
+
+    def up(self, *arguments: str) -> None:
+        """Start, and return when all is ready."""
+        self.watchtime("up", "--detach", *arguments, timeout_s=UP_TIMEOUT_S)
+
+    def down(self, *stages: str) -> None:
+        """Stop the stack, or these stages of it."""
+        self.watchtime("down", *stages, timeout_s=DOWN_TIMEOUT_S)
+
+    def status(self) -> dict[str, Any]:
+        """Return what `watchtime status --json` says."""
+        status: dict[str, Any] = json.loads(self.watchtime("status", "--json", check=False).stdout)
+        return status
+
+    def logs(self, lines: int = 20) -> str:
+        """Return the end of each log, for a failing test's message."""
+        files = sorted((self.data_dir / "logs").glob("*.log"))
+        ends = {file.name: file.read_text(errors="replace").splitlines()[-lines:] for file in files}
+        return "".join(f"\n--- {name}\n" + "\n".join(end) for name, end in ends.items())
+
+
+StackFactory = Callable[..., Stack]
+
+
+@pytest.fixture
+def stack(
+    cache: Cache,  # noqa: ARG001
+    java: None,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[StackFactory]:
+    """`stack("--workers", "3", environ={"SINKS_FORMAT": "jsonl"})`: a ready stack, taken down after the test.
+
+    Refreshes files every second unless told otherwise. `stack(up=False)` leaves the start to the test.
+    """
+    stacks: list[Stack] = []
+
+    def make(*arguments: str, environ: Mapping[str, str] | None = None, up: bool = True) -> Stack:
+        one = Stack(tmp_path_factory.mktemp("stack"), environ or {})
+        stacks.append(one)
+        defaults = [] if "--gateway-port" in arguments else ["--gateway-port", str(free_port())]
+        if "--refresh-s" not in arguments:
+            defaults += ["--refresh-s", "1"]
+        if up:
+            one.up(*defaults, *arguments)
+        return one
+
+    yield make
+    for one in stacks:
+        one.down()

@@ -57,7 +57,7 @@ def _fetch_kafka(cache: Cache, report: Report) -> None:
     report(f"{title}: preparing quick starts")
     try:
         asyncio.run(_archive_classes(cache, partial))
-    except (BrokerError, TimeoutError) as error:
+    except (BrokerError, OSError) as error:
         # Only speed is lost; some Java machines cannot archive classes.
         report(f"{title}: starts will be slower, {error}")
     shutil.rmtree(partial)
