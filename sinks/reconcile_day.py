@@ -88,9 +88,8 @@ async def reconcile(stack: Stack, dt: str, wait_s: float, report: Report) -> Fin
             client_table = CLIENT.topic in await log.topics()
         while True:
             ends = await settle(log, stack.group, deadline, _waiting(report), client_table=client_table)
-            starts = await log.starts(EVENTS)
-            check = _Check(store, dt, stack.day_rule, report, client_table=client_table)
-            finding = await check.run(ends, starts, topic8(ids[EVENTS]))
+            check = _Check(store, log, dt, stack.day_rule, report=report, client_table=client_table)
+            finding = await check.run(ends, topic8(ids[EVENTS]))
             if not finding.drift or await log.ends(EVENTS) == ends:
                 return finding
             if time.monotonic() > deadline:
@@ -105,19 +104,22 @@ async def reconcile(stack: Stack, dt: str, wait_s: float, report: Report) -> Fin
 class _Check:
     """One pass over the raw days and the files."""
 
-    def __init__(self, store: Store, dt: str, day_rule: DayRule, report: Report, *, client_table: bool) -> None:
+    def __init__(  # noqa: PLR0913 - what a pass is made of
+        self, store: Store, log: Log, dt: str, day_rule: DayRule, *, report: Report, client_table: bool
+    ) -> None:
         self._store = store
+        self._log = log
         self._dt = dt
         self._day_rule = day_rule
         self._report = report
         self._tables = daily_tables(client_table=client_table)
 
-    async def run(self, ends: Offsets, starts: Offsets, current: str) -> Finding:
+    async def run(self, ends: Offsets, current: str) -> Finding:
         """Read, count and compare; `ends` are the raw ends that files and archive cover."""
         with tempfile.TemporaryDirectory(prefix="watchtime-reconcile-") as folder:
             recount = Recount(self._dt, self._day_rule, Path(folder))
             try:
-                chunks = await self._read_raw(recount, ends, starts, current)
+                chunks = await self._read_raw(recount, ends, current)
                 self._report("counting")
                 beyond = await asyncio.to_thread(recount.judge)
                 drift = await self._compare(recount)
@@ -125,7 +127,7 @@ class _Check:
             finally:
                 recount.close()
 
-    async def _read_raw(self, recount: Recount, ends: Offsets, starts: Offsets, current: str) -> int:
+    async def _read_raw(self, recount: Recount, ends: Offsets, current: str) -> int:
         chunks = [chunk for chunk in await list_chunks(self._store, self._dt) if chunk.topic == EVENTS]
         continuity, at = Continuity(), 0
         async for chunk, found in read_chunks(self._store, chunks):
@@ -136,7 +138,7 @@ class _Check:
             await asyncio.to_thread(recount.add, lines)
         # A window that ends before today may leave out newer chunks; one that does not must reach the raw ends.
         if shift_dt(self._dt, LAST_DAY) >= dt_of_ms(time.time_ns() // 1_000_000):
-            check_ends(continuity, current, ends, starts)
+            await check_ends(continuity, current, self._log, ends, await self._log.starts(EVENTS))
         return len(chunks)
 
     async def _compare(self, recount: Recount) -> Drift:
@@ -170,16 +172,16 @@ class _Check:
         )
 
 
-def check_ends(continuity: Continuity, current: str, ends: Offsets, starts: Offsets) -> None:
+async def check_ends(continuity: Continuity, current: str, log: Log, ends: Offsets, starts: Offsets) -> None:
     """Raise RawHoleError unless the chunks of every partition reach its end in the topic."""
     for partition, end in sorted(ends.items()):
         reached = continuity.next_offset(current, partition.partition)
-        if end <= starts.get(partition, 0):
-            continue  # nothing is in the log
-        if reached is None or reached < end:
-            since = "no raw object" if reached is None else f"raw objects up to offset {reached - 1}"
+        missing = max(starts.get(partition, 0), reached or 0)
+        # Records without lines at the end are in no chunk yet.
+        if missing < end and await log.has_lines(partition, missing, end):
             raise RawHoleError(
-                f"partition {partition.partition}: {since}, but the archive says that it has written up to {end - 1}",
+                f"partition {partition.partition}: offsets {missing} to {end - 1} are in the topic and in no raw "
+                "object, but the archive says that it has written them",
             )
 
 

@@ -82,6 +82,16 @@ class Log:
         found = await self._admin.list_consumer_group_offsets(group)
         return {partition: entry.offset for partition, entry in found.items() if entry.offset >= 0}
 
+    async def has_lines(self, partition: TopicPartition, start: int, end: int) -> bool:
+        """Tell whether any record from `start` up to before `end` carries lines (a control record has none)."""
+        self._consumer.assign([partition])
+        self._consumer.seek(partition, start)
+        while await self._consumer.position(partition) < end:
+            for record in (await self._consumer.getmany(timeout_ms=500)).get(partition, []):
+                if record.offset < end and record.value:
+                    return True
+        return False
+
     async def topics(self) -> set[str]:
         """Return the names of all topics."""
         return set(await self._admin.list_topics())
