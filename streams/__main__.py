@@ -16,8 +16,8 @@ from prometheus_client import start_http_server
 
 from streams.app import create_app
 from streams.contract import topics
+from streams.fold_settings import FoldSettings
 from streams.logs import configure_logs
-from streams.partition_state import FoldSettings
 from streams.provision import ProvisionError, provision
 from streams.settings import Settings, SettingsError
 from streams.topic_id import TopicIdError, topic_ids

@@ -9,9 +9,9 @@ from faust.app.base import BootStrategy
 
 from streams.contract import topics
 from streams.exit import end_process
+from streams.fold_settings import FoldSettings
 from streams.folding import FoldingOwner
 from streams.owner import Work
-from streams.partition_state import FoldSettings
 from streams.settings import Settings
 from streams.source import PartitionSource
 from streams.summing import SummingOwner

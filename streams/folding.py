@@ -13,7 +13,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streams import metrics
 from streams.contract import topics
 from streams.contract.days import HOUR_MS
-from streams.partition_state import Changes, FoldSettings, PartitionState
+from streams.fold_settings import FoldSettings
+from streams.partition_state import Changes, PartitionState
 from streams.restore import begin_offset, committed_reader, end_offset, read_compacted
 from streams.settings import Settings
 from streams.state_records import MARKER_KEY

@@ -8,7 +8,6 @@ they were cut into batches, on a clock or on a restart. `take_changes` gives wha
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -18,7 +17,6 @@ from streams.clients import Clients
 from streams.contract.days import (
     FOLD_DAYS,
     HOUR_MS,
-    DayRule,
     Slot,
     delivery_ms,
     dt_of_ms,
@@ -28,49 +26,18 @@ from streams.contract.days import (
 from streams.contract.event import Event, decode_events
 from streams.contract.keys import PartialKey
 from streams.contributions import DUPLICATE, INVALID, MOVED, TOTAL, VALID, contribution_of
-from streams.state_records import MARKER_KEY, VERSION, Marker, Share, decode, encode, is_piece_key
-
-
-class SettingsChangedError(Exception):
-    """The stored state was folded under other settings than this worker runs with."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoldSettings:
-    """What the numbers of a stack depend on: recorded in every marker, and a change is refused."""
-
-    partitions: int
-    shards: int
-    day_rule: DayRule
-    client_table: bool
-    #: Id of the topic `watch.events`; the key of the hashes of event ids comes from it.
-    topic_id: uuid.UUID
-    generation: int = 0
-
-    def marker(self, offset: int, log_ms: int) -> Marker:
-        """Return the marker of a partition folded up to `offset`."""
-        return Marker(
-            v=VERSION,
-            offset=offset,
-            log_ms=log_ms,
-            partitions=self.partitions,
-            shards=self.shards,
-            day_rule=self.day_rule,
-            client_table=self.client_table,
-            topic_id=self.topic_id.hex,
-            generation=self.generation,
-        )
-
-    def check(self, p: int, marker: Marker) -> None:
-        """Raise SettingsChangedError when a stored marker was written under other settings."""
-        mine = self.marker(marker.offset, marker.log_ms)
-        for name in ("partitions", "shards", "day_rule", "client_table", "topic_id"):
-            stored, running = getattr(marker, name), getattr(mine, name)
-            if stored != running:
-                raise SettingsChangedError(
-                    f"partition {p} of watch.state was folded with {name}={stored!r}, this worker has {running!r}: "
-                    "go back to the old one, or `watchtime refold` to fold the raw topic again under the new one"
-                )
+from streams.fold_settings import FoldSettings, Generation
+from streams.state_records import (
+    FOLDED_KEY_PREFIX,
+    MARKER_KEY,
+    VERSION,
+    Folded,
+    Marker,
+    Share,
+    decode,
+    encode,
+    is_piece_key,
+)
 
 
 @dataclass(frozen=True)
@@ -86,12 +53,15 @@ class Changes:
 class PartitionState:
     """Everything that raw partition `p` has to remember."""
 
-    def __init__(self, p: int, settings: FoldSettings) -> None:
+    def __init__(self, p: int, settings: FoldSettings, generation: Generation | None = None) -> None:
         self.p = p
         #: Last raw offset folded, and the newest broker time seen, ms.
         self.offset = -1
         self.log_ms = 0
+        #: Offset of the newest marker taken by `take_changes`.
+        self._stored_offset = -1
         self._settings = settings
+        self._generation = generation or Generation()
         self._aggregates = Aggregates(p, settings.shards)
         self.clients = Clients(hashlib.blake2b(settings.topic_id.bytes, digest_size=32).digest())
 
@@ -102,9 +72,7 @@ class PartitionState:
         events = decode_events(value)
         for line, event in enumerate(events):
             if event is None:
-                dt = dt_of_ms(broker_ms)
-                self._aggregates.add(dt, "ingest", "", TOTAL, 1, at)
-                self._aggregates.add(dt, "ingest", "", INVALID, 1, at)
+                self._count_invalid(dt_of_ms(broker_ms), at)
             else:
                 self._fold_event(event, line, at)
         return len(events)
@@ -113,12 +81,20 @@ class PartitionState:
         self.offset = offset
         self.log_ms = max(self.log_ms, broker_ms)
 
+    def _count_invalid(self, dt: str, at: tuple[int, int]) -> None:
+        if dt >= self._generation.first_dt:
+            self._aggregates.add(dt, "ingest", "", TOTAL, 1, at)
+            self._aggregates.add(dt, "ingest", "", INVALID, 1, at)
+
     def _fold_event(self, event: Event, line: int, at: tuple[int, int]) -> None:
         offset, broker_ms = at
         delivered_ms = delivery_ms(event.received_at, broker_ms)
         slot = slot_of(self._settings.day_rule, event.event_ts, delivered_ms, event.tz_offset_min)
         client_id = event.client_id or event.client_session_id
-        if client_id and not self.clients.is_first(client_id, event, (offset, line), broker_ms):
+        first = not client_id or self.clients.is_first(client_id, event, (offset, line), broker_ms)
+        if slot.dt < self._generation.first_dt:
+            return
+        if not first:
             self._aggregates.add(slot.dt, "ingest", "", DUPLICATE, 1, at)
             return
         counters = self._aggregates.add(slot.dt, "ingest", "", TOTAL, 1, at).counters
@@ -159,11 +135,16 @@ class PartitionState:
         """Return what changed since the last call, with the marker."""
         changes = Changes()
         for aggregate in self._aggregates.take_changed():
-            value = aggregate.encode(self._settings.generation)
+            value = aggregate.encode(self._generation.number)
             changes.state.append((aggregate.key, value))
             changes.partials.setdefault(aggregate.shard, []).append((aggregate.key, value))
         changes.state.extend(self.clients.take_changed())
-        changes.state.append((MARKER_KEY, encode(self._settings.marker(self.offset, self.log_ms))))
+        changes.state.append((MARKER_KEY, encode(self._settings.marker(self.offset, self.log_ms, self._generation))))
+        if self._stored_offset + 1 < self._generation.end <= self.offset + 1:
+            folded = (FOLDED_KEY_PREFIX + str(self.p).encode(), encode(Folded(VERSION, self._generation.number)))
+            for shard in range(self._settings.shards):
+                changes.partials.setdefault(shard, []).append(folded)
+        self._stored_offset = self.offset
         return changes
 
     def drop_old(self) -> None:
@@ -176,8 +157,9 @@ class PartitionState:
         """Return the state that a partition of `watch.state` holds: the last value of each key."""
         marker = decode(Marker, stored[MARKER_KEY])
         settings.check(p, marker)
-        state = cls(p, settings)
+        state = cls(p, settings, Generation.of(marker))
         state._advance(marker.offset, marker.log_ms)
+        state._stored_offset = marker.offset
         oldest_dt = shift_dt(dt_of_ms(marker.log_ms), -FOLD_DAYS)
         for key, value in stored.items():
             if key != MARKER_KEY and not is_piece_key(key):

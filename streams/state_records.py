@@ -6,6 +6,7 @@ Every value carries a version: absent fields and counters read as 0, a newer ver
 | --- | --- |
 | `_offset` | `Marker`: how far the partition is folded, and under which settings |
 | `dt|kind|id|p` | `Share`: counters of one row; key and value are the same bytes in `watch.partials` |
+| `_refold`, `_folded|p` (in `watch.partials` only) | `Refold`, `Folded`: a refold under way |
 | `["epoch",client,seq_epoch]` | `EpochPiece` |
 | `["slot",client,number]` | `SlotPiece`: 64 of the client's last ids |
 | `["client",client]` | `ClientPiece`: written when a record of the client changed nothing else |
@@ -20,6 +21,9 @@ import orjson
 
 VERSION: Final = 1
 MARKER_KEY: Final = b"_offset"
+#: Keys of `watch.partials` that are no shares: see `Refold` and `Folded`.
+REFOLD_KEY: Final = b"_refold"
+FOLDED_KEY_PREFIX: Final = b"_folded|"
 
 
 class NewerStateError(Exception):
@@ -58,6 +62,24 @@ class Marker(_Value):
     client_table: bool = False
     #: Id of `watch.events`, as hex digits.
     topic_id: str = ""
+    #: Number of refolds of the stack; days before `first_dt` were not whole in the raw topic at the last one, and
+    #: `refold_end` was the end of the raw partition then: shares below it are incomplete until it is reached.
+    generation: int = 0
+    first_dt: str = ""
+    refold_end: int = 0
+
+
+class Refold(_Value):
+    """Says to the sums that `partitions` raw partitions are being folded again from `first_dt` on."""
+
+    generation: int = 0
+    partitions: int = 0
+    first_dt: str = ""
+
+
+class Folded(_Value):
+    """Says to the sums that one raw partition has reached the end it had when the refold began."""
+
     generation: int = 0
 
 
@@ -86,7 +108,7 @@ class ClientPiece(_Value):
 encode = msgspec.json.Encoder().encode
 _V = TypeVar("_V", bound=_Value)
 _decoders: Final[dict[type[Any], msgspec.json.Decoder[Any]]] = {
-    shape: msgspec.json.Decoder(shape) for shape in (Share, Marker, EpochPiece, SlotPiece, ClientPiece)
+    shape: msgspec.json.Decoder(shape) for shape in (Share, Marker, Refold, Folded, EpochPiece, SlotPiece, ClientPiece)
 }
 
 

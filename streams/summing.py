@@ -21,7 +21,7 @@ from streams.contract.keys import PartialKey, decode_daily_key
 from streams.contract.rows import Table
 from streams.restore import begin_offset, committed_reader, end_offset
 from streams.settings import Settings
-from streams.state_records import Share, decode
+from streams.state_records import FOLDED_KEY_PREFIX, REFOLD_KEY, Folded, Refold, Share, decode
 from streams.totals import Totals
 from streams.transactions import FencedProducer, Record
 
@@ -83,6 +83,13 @@ class SummingOwner:
                     self._put_published(table, record)
 
     def _put_share(self, record: Any) -> None:  # noqa: ANN401 (aiokafka ships no types)
+        if record.key == REFOLD_KEY:
+            self._totals.put_refold(decode(Refold, record.value))
+            return
+        if record.key.startswith(FOLDED_KEY_PREFIX):
+            p = int(record.key.removeprefix(FOLDED_KEY_PREFIX))
+            self._totals.put_folded(p, decode(Folded, record.value).generation)
+            return
         key = PartialKey.decode(record.key)
         if key.dt >= self._oldest_dt and record.value is not None:
             self._totals.put_share(key, decode(Share, record.value))
@@ -137,7 +144,7 @@ class SummingOwner:
     @property
     def settled(self) -> bool:
         """Whether everything taken is published."""
-        return not self._totals.changed_count
+        return self._totals.settled
 
     async def release(self) -> None:
         """Close the producer and drop the memory: a new owner reads it all again."""

@@ -13,7 +13,7 @@ import orjson
 
 from streams.contract.keys import PartialKey, daily_key
 from streams.contract.rows import TABLE_BY_KIND, Kind, Table, encode_row, row_of
-from streams.state_records import Share
+from streams.state_records import Refold, Share
 
 
 class LowerTotalError(Exception):
@@ -54,6 +54,8 @@ class Totals:
     def __init__(self) -> None:
         self._rows: dict[RowId, _Row] = {}
         self._changed: dict[RowId, _Row] = {}
+        self._refold: Refold | None = None
+        self._folded: set[int] = set()
 
     def __len__(self) -> int:
         """Return the number of rows kept."""
@@ -61,8 +63,35 @@ class Totals:
 
     @property
     def changed_count(self) -> int:
-        """How many rows may differ from what is published."""
-        return len(self._changed)
+        """How many rows may differ from what is published; 0 while a refold has not reached its ends."""
+        return len(self._changed) if self._is_whole() else 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was taken is published."""
+        return not self._changed
+
+    def put_refold(self, refold: Refold) -> None:
+        """Hold back all rows until every raw partition is folded again."""
+        self._refold = refold
+
+    def put_folded(self, p: int, generation: int) -> None:
+        """Take note that raw partition `p` has reached the end that it had when the refold began."""
+        if self._refold is not None and generation == self._refold.generation:
+            self._folded.add(p)
+        if self._is_whole():
+            self._changed.update(self._outdated_rows())
+
+    def _is_whole(self) -> bool:
+        return self._refold is None or len(self._folded) == self._refold.partitions
+
+    def _outdated_rows(self) -> Iterator[tuple[RowId, _Row]]:
+        """Give the published rows of refolded days that no share is left of: they become zeros."""
+        refold = self._refold
+        for row_id, row in self._rows.items() if refold else ():
+            if not row.shares and refold and row_id[0] >= refold.first_dt and row.published:
+                row.shares[0] = Share(counters=[], generation=refold.generation)
+                yield row_id, row
 
     def put_share(self, key: PartialKey, share: Share) -> None:
         """Take the newest share of one raw partition."""
@@ -84,6 +113,8 @@ class Totals:
 
     def take_differences(self) -> Iterator[DailyRow]:
         """Give each row whose sum differs from what is published, and take it as published."""
+        if not self._is_whole():
+            return
         changed, self._changed = self._changed, {}
         for (dt, kind, row_id), row in changed.items():
             table = TABLE_BY_KIND[kind]

@@ -1,0 +1,200 @@
+"""Prepares a refold: state and partials made anew, so that workers fold the raw topic again from its start.
+
+The way out when state was lost or is wrong, or when a setting that numbers depend on has to change. No worker may
+run meanwhile. Killed half-way it leaves a stack that refuses to fold and names `watchtime refold`: run it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+
+from streams.contract import topics
+from streams.contract.days import dt_of_ms, shift_dt
+from streams.fold_settings import FoldSettings, Generation
+from streams.provision import provision
+from streams.restore import begin_offset, committed_reader, end_offset, read_compacted
+from streams.settings import Settings
+from streams.state_records import (
+    FOLDED_KEY_PREFIX,
+    MARKER_KEY,
+    REFOLD_KEY,
+    VERSION,
+    Folded,
+    Marker,
+    Refold,
+    decode,
+    encode,
+)
+from streams.transactions import FencedProducer, Record
+
+#: A member that did not say goodbye keeps its group from being changed for one session timeout.
+_GROUP_WAIT_S: Final = 30.0
+_RETRY_S: Final = 0.5
+#: A record reaches days up to one before its delivery (the viewer's own day), and its own day was cut in two.
+_INCOMPLETE_DAYS: Final = 2
+
+
+class RefoldError(Exception):
+    """A refold could not be prepared."""
+
+
+@dataclass(frozen=True)
+class RefoldPlan:
+    """What a refold will do: raw offsets by partition, the first day it recomputes, and its number."""
+
+    begins: dict[int, int]
+    ends: dict[int, int]
+    first_dt: str
+    generation: int
+
+
+async def prepare_refold(settings: Settings, fold_settings: FoldSettings) -> RefoldPlan:
+    """Drop state and partials and mark every partition for folding from its first raw offset."""
+    plan = await _plan(settings, fold_settings)
+    await _delete_topics(settings.bootstrap_servers, [topics.STATE, topics.PARTIALS])
+    await provision(
+        settings.bootstrap_servers,
+        settings.partitions,
+        settings.shards,
+        replication=settings.replication,
+        client_table=settings.client_table,
+    )
+    # The sums learn of the refold before any partition can be folded.
+    for shard in range(settings.shards):
+        await _announce(settings, shard, plan)
+    for p in range(settings.partitions):
+        await _mark(settings, fold_settings, p, plan)
+    await _reset_group(settings, plan)
+    return plan
+
+
+async def _plan(settings: Settings, fold_settings: FoldSettings) -> RefoldPlan:
+    begins, ends, first_ms = {}, {}, 0
+    async with committed_reader(settings.bootstrap_servers) as reader:
+        generation = await _newest_generation(reader, settings, fold_settings)
+        for p in range(settings.partitions):
+            raw = TopicPartition(topics.EVENTS, p)
+            begins[p], ends[p] = await begin_offset(reader, raw), await end_offset(reader, raw)
+            if begins[p]:
+                first_ms = max(first_ms, await _first_ms(reader, raw, begins[p], ends[p]))
+    # A raw topic that still holds its first records holds every day whole.
+    first_dt = shift_dt(dt_of_ms(first_ms), _INCOMPLETE_DAYS) if first_ms else ""
+    return RefoldPlan(begins, ends, first_dt, generation + 1)
+
+
+async def _first_ms(reader: AIOKafkaConsumer, raw: TopicPartition, begin: int, end: int) -> int:
+    """Return the broker time of the oldest raw record; of an empty partition: now."""
+    if begin == end:
+        return int(time.time() * 1_000)
+    reader.assign([raw])
+    reader.seek(raw, begin)
+    record = await reader.getone(raw)
+    return int(record.timestamp)
+
+
+async def _newest_generation(reader: AIOKafkaConsumer, settings: Settings, fold_settings: FoldSettings) -> int:
+    """Return the greatest generation that markers and published rows name: either may be lost."""
+    newest = 0
+    present = await reader.topics()
+    if topics.STATE in present:
+        for p in range(settings.partitions):
+            state = TopicPartition(topics.STATE, p)
+            stored = await read_compacted(reader, state, await end_offset(reader, state))
+            if MARKER_KEY in stored:
+                newest = max(newest, decode(Marker, stored[MARKER_KEY]).generation)
+    for table in topics.daily_tables(client_table=fold_settings.client_table):
+        for shard in range(settings.shards) if table.topic in present else ():
+            newest = max(newest, await _generation_in(reader, TopicPartition(table.topic, shard)))
+    return newest
+
+
+async def _generation_in(reader: AIOKafkaConsumer, partition: TopicPartition) -> int:
+    newest, end = 0, await end_offset(reader, partition)
+    reader.assign([partition])
+    reader.seek(partition, await begin_offset(reader, partition))
+    while await reader.position(partition) < end:
+        fetched = await reader.getmany(partition, timeout_ms=1_000)
+        for record in fetched.get(partition, ()):
+            newest = max(newest, int(dict(record.headers).get(topics.GENERATION_HEADER, b"0")))
+    return newest
+
+
+async def _delete_topics(bootstrap_servers: str, names: list[str]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        response = await admin.delete_topics([name for name in names if name in await admin.list_topics()])
+        failed = [(name, code) for name, code in response.topic_error_codes if code]
+        if failed:
+            raise RefoldError(f"the broker did not delete {failed}: stop every stream worker and try again")
+        deadline = time.monotonic() + _GROUP_WAIT_S
+        while set(names) & set(await admin.list_topics()):
+            if time.monotonic() > deadline:
+                raise RefoldError(f"the topics {names} are still there {_GROUP_WAIT_S:.0f} s after their deletion")
+            await asyncio.sleep(_RETRY_S)
+    finally:
+        await admin.close()
+
+
+async def _announce(settings: Settings, shard: int, plan: RefoldPlan) -> None:
+    """Tell the sums of a shard to wait for every raw partition; one that has nothing to fold is there already."""
+    refold = Refold(VERSION, plan.generation, settings.partitions, plan.first_dt)
+    records = [Record(REFOLD_KEY, encode(refold))]
+    records += [
+        Record(FOLDED_KEY_PREFIX + str(p).encode(), encode(Folded(VERSION, plan.generation)))
+        for p in range(settings.partitions)
+        if plan.begins[p] == plan.ends[p]
+    ]
+    transactional_id = f"{settings.group}-{topics.TOTALS_GROUP}-{shard}"
+    await _write(settings, transactional_id, TopicPartition(topics.PARTIALS, shard), records)
+
+
+async def _mark(settings: Settings, fold_settings: FoldSettings, p: int, plan: RefoldPlan) -> None:
+    generation = Generation(number=plan.generation, first_dt=plan.first_dt, end=plan.ends[p])
+    marker = fold_settings.marker(plan.begins[p] - 1, 0, generation)
+    state = TopicPartition(topics.STATE, p)
+    await _write(settings, f"{settings.group}-{p}", state, [Record(MARKER_KEY, encode(marker))])
+
+
+async def _write(settings: Settings, transactional_id: str, partition: TopicPartition, records: list[Record]) -> None:
+    producer = await FencedProducer.started(settings.bootstrap_servers, transactional_id)
+    try:
+        await producer.write({partition: records})
+    finally:
+        await producer.stop()
+
+
+async def _reset_group(settings: Settings, plan: RefoldPlan) -> None:
+    """Take the offsets of the folding group back, so that no tool takes the raw records for folded."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap_servers,
+        group_id=f"{settings.group}-{topics.PARTIALS_GROUP}",
+        enable_auto_commit=False,
+    )
+    offsets = {TopicPartition(topics.EVENTS, p): begin for p, begin in plan.begins.items()}
+    consumer.assign(list(offsets))
+    await consumer.start()
+    try:
+        deadline = time.monotonic() + _GROUP_WAIT_S
+        while True:
+            try:
+                await consumer.commit(offsets)
+            except UnknownTopicOrPartitionError:
+                raise
+            except KafkaError as error:
+                if time.monotonic() > deadline:
+                    raise RefoldError(
+                        f"the group of the stream workers still has members ({error!r}): stop all and try again"
+                    ) from error
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
+    finally:
+        await consumer.stop()
