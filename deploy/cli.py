@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "load": Command("deploy.load", "send events at a fixed rate and measure latency"),
     "reconcile": Command("sinks.reconcile_command", "recompute a day from the raw archive and compare"),
     "query": Command("athena.query_command", "query the lake's tables with SQL"),
+    "refold": Command("deploy.refold", "fold the raw topic again, when state is lost or wrong"),
     "topics": Command("deploy.topics", "create and check the topics on any Kafka cluster"),
     "doctor": Command("deploy.doctor", "say what this machine lacks; install and download it"),
 }

@@ -1,0 +1,84 @@
+"""`watchtime refold`: folds the raw topic again from its start, the way out when state is lost or wrong."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+
+from deploy.errors import DeployError
+from deploy.local import control, endpoints
+from deploy.local.config import Facts, read_record
+from deploy.progress import ChildLines
+from streams.contract import topics
+from streams.fold_settings import FoldSettings
+from streams.refold import RefoldError, RefoldPlan, prepare_refold
+from streams.settings import Settings
+from streams.topic_id import topic_ids
+
+STAGES = ["streams", "sinks"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command on a running stack."""
+    lines = ChildLines(sys.stderr)
+    where = endpoints.read(args.data_dir)
+    facts, _ = read_record(args.data_dir)
+    if facts is None:
+        raise DeployError(f"{args.data_dir} holds no stack")
+    lines.text("stops streams and sinks, drops state and partials, and folds every raw record again; the files stay")
+    if not args.yes and input("go on? [y/N] ").strip().lower() != "y":
+        return 1
+    _ask(args, "stop", lines)
+    try:
+        plan = asyncio.run(_prepare(where, facts))
+    except RefoldError as error:
+        raise DeployError(str(error)) from error
+    lines.text(_describe(plan))
+    _ask(args, "start", lines)
+    return 0
+
+
+async def _prepare(where: Mapping[str, object], facts: Facts) -> RefoldPlan:
+    """Prepare with the settings that the stack's workers are given."""
+    settings = Settings.from_env(
+        {
+            **os.environ,
+            "KAFKA_BOOTSTRAP_SERVERS": str(where["bootstrap_servers"]),
+            "WATCHTIME_GROUP": str(where["group"]),
+            "STREAMS_PARTITIONS": str(facts.partitions),
+            "STREAMS_SHARDS": str(facts.shards),
+            "STREAMS_DAY": facts.day,
+            "STREAMS_CLIENT_TABLE": "on" if where["client_table"] else "off",
+        }
+    )
+    ids = await topic_ids(settings.bootstrap_servers, [topics.EVENTS])
+    fold_settings = FoldSettings(
+        partitions=settings.partitions,
+        shards=settings.shards,
+        day_rule=settings.day_rule,
+        client_table=settings.client_table,
+        topic_id=ids[topics.EVENTS],
+    )
+    return await prepare_refold(settings, fold_settings)
+
+
+def _describe(plan: RefoldPlan) -> str:
+    records = sum(plan.ends[p] - begin for p, begin in plan.begins.items())
+    days = f"days from {plan.first_dt} on (older ones keep their rows)" if plan.first_dt else "every day"
+    return f"generation {plan.generation}: {records} raw records to fold again, {days}"
+
+
+def _ask(args: argparse.Namespace, do: str, lines: ChildLines) -> None:
+    for message in control.ask(args.data_dir, do, STAGES):
+        if "error" in message:
+            raise DeployError(message["error"])
+        if "name" in message:
+            lines.child(message)
