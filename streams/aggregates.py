@@ -89,6 +89,13 @@ class Aggregates:
         aggregate.channel = share.channel
         aggregate.channel_ts = share.channel_ts
 
+    def drop_row(self, kind: Kind, row_id: str) -> list[Aggregate]:
+        """Drop the shares of a row of every day; return them."""
+        rows = [kinds[kind] for kinds in self._days.values() if kind in kinds]
+        dropped = [day.pop(row_id) for day in rows if row_id in day]
+        self._changed = [aggregate for aggregate in self._changed if aggregate not in dropped]
+        return dropped
+
     def take_changed(self) -> list[Aggregate]:
         """Return the shares that changed since the last call."""
         taken, self._changed = self._changed, []

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from streams.aggregates import Aggregates
+from streams.aggregates import Aggregate, Aggregates
 from streams.clients import Clients
 from streams.contract.days import (
     FOLD_DAYS,
@@ -47,7 +47,7 @@ class Changes:
     #: Records of the state partition, the marker last.
     state: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     #: Records of `watch.partials`, by its partition.
-    partials: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
+    partials: dict[int, list[tuple[bytes, bytes | None]]] = field(default_factory=dict)
 
 
 class PartitionState:
@@ -63,6 +63,8 @@ class PartitionState:
         self._settings = settings
         self._generation = generation or Generation()
         self._aggregates = Aggregates(p, settings.shards)
+        #: Shares whose keys the next transaction takes away.
+        self._withdrawn: list[Aggregate] = []
         self.clients = Clients(hashlib.blake2b(settings.topic_id.bytes, digest_size=32).digest())
 
     def fold(self, offset: int, broker_ms: int, value: bytes) -> int:
@@ -122,18 +124,23 @@ class PartitionState:
             add(dt, "channel", channel, column, amount, at)
 
     def forget(self, offset: int, broker_ms: int, client_id: str) -> None:
-        """Fold a control record: drop the window of a client."""
+        """Fold a control record: drop the window of a client and the rows that are about it alone."""
         self._advance(offset, broker_ms)
         self.clients.drop(client_id)
+        self._withdrawn += self._aggregates.drop_row("client", client_id)
 
     @property
     def pending(self) -> int:
         """About how many records `take_changes` would give for the state."""
-        return self._aggregates.changed_count + self.clients.changed_count
+        return self._aggregates.changed_count + self.clients.changed_count + len(self._withdrawn)
 
     def take_changes(self) -> Changes:
         """Return what changed since the last call, with the marker."""
         changes = Changes()
+        withdrawn, self._withdrawn = self._withdrawn, []
+        for aggregate in withdrawn:
+            changes.state.append((aggregate.key, None))
+            changes.partials.setdefault(aggregate.shard, []).append((aggregate.key, None))
         for aggregate in self._aggregates.take_changed():
             value = aggregate.encode(self._generation.number)
             changes.state.append((aggregate.key, value))

@@ -91,7 +91,11 @@ class SummingOwner:
             self._totals.put_folded(p, decode(Folded, record.value).generation)
             return
         key = PartialKey.decode(record.key)
-        if key.dt >= self._oldest_dt and record.value is not None:
+        if key.dt < self._oldest_dt:
+            return
+        if record.value is None:
+            self._totals.drop_share(key)
+        else:
             self._totals.put_share(key, decode(Share, record.value))
 
     def _put_published(self, table: Table, record: Any) -> None:  # noqa: ANN401 (aiokafka ships no types)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from streams.contract.keys import PartialKey, daily_key
-from streams.contract.rows import TABLE_BY_KIND, Kind, Table, encode_row, row_of
+from streams.contract.rows import CLIENT, TABLE_BY_KIND, Kind, Table, encode_row, row_of
 from streams.state_records import Refold, Share
 
 
@@ -33,7 +33,8 @@ class DailyRow(NamedTuple):
 
     table: Table
     key: bytes
-    value: bytes
+    #: None: the row is gone.
+    value: bytes | None
     generation: int
 
 
@@ -100,6 +101,13 @@ class Totals:
         row.shares[key.p] = share
         self._changed[row_id] = row
 
+    def drop_share(self, key: PartialKey) -> None:
+        """Take away the share of one raw partition: the row is about a client that was forgotten."""
+        row_id = (key.dt, key.kind, key.row_id)
+        row = self._row(row_id)
+        row.shares.pop(key.p, None)
+        self._changed[row_id] = row
+
     def put_published(self, table: Table, dt: str, row_id: str, row: Mapping[str, Any], generation: int) -> None:
         """Take a row as it stands in the daily topic."""
         counters = [int(row.get(name, 0)) for name in table.counters]
@@ -118,6 +126,11 @@ class Totals:
         changed, self._changed = self._changed, {}
         for (dt, kind, row_id), row in changed.items():
             table = TABLE_BY_KIND[kind]
+            if not row.shares:
+                del self._rows[dt, kind, row_id]
+                if row.published is not None:
+                    yield DailyRow(table, daily_key(dt, kind, row_id), None, row.published.generation)
+                continue
             total = _total(list(row.shares.values()), len(table.counters))
             if row.published is not None:
                 if total[:2] == row.published[:2]:
@@ -155,7 +168,7 @@ def _padded(counters: list[int], width: int) -> list[int]:
 
 
 def _check_growth(row_id: RowId, table: Table, published: Published, total: Published) -> None:
-    if total.generation > published.generation:
+    if total.generation > published.generation or table is CLIENT:  # a forgotten client that comes back starts anew
         return
     for name, before, now in zip(table.counters, published.counters, total.counters, strict=True):
         if now < before:
