@@ -55,9 +55,12 @@ class FoldingOwner:
         self._state: PartitionState | None = None
         #: End of the state partition right behind this worker's last transaction; -1: not known.
         self._state_end = -1
+        #: Whether the partition has no marker yet. (Its state may have an end: that of a first transaction that failed.)
+        self._is_new = False
         self._hourly_at = 0.0
         #: How many given-up sequence numbers the metric has.
         self._given_up = 0
+        self._invalid = 0
 
     async def take(self) -> int:
         """Fence, restore what is not in memory, and return the raw offset to read next."""
@@ -69,10 +72,12 @@ class FoldingOwner:
             if self._state is None or end != self._state_end:
                 self._state = await self._restored(reader, end)
                 self._state_end = end
+                self._given_up = self._invalid = 0
             await self._check_raw_extent(reader, self._state.offset + 1)
-        if self._state_end == 0:
+        if self._is_new:
             # A new partition gets its marker before anything else may tell that it was folded.
             await self._commit()
+            self._is_new = False
         self._hourly_at = time.monotonic() + _HOURLY_S
         return self._state.offset + 1
 
@@ -88,6 +93,7 @@ class FoldingOwner:
             )
         state = PartitionState(self._p, self._fold_settings)
         state.offset = await begin_offset(reader, self._raw) - 1
+        self._is_new = True
         return state
 
     async def _was_folded_before(self) -> bool:
@@ -157,6 +163,8 @@ class FoldingOwner:
             TopicPartition(topics.PARTIALS, shard): [Record(key, value) for key, value in partials]
             for shard, partials in changes.partials.items()
         }
+        if changes.rejected:
+            writes[TopicPartition(topics.REJECTED, 0)] = [Record(None, value) for value in changes.rejected]
         writes[self._state_partition] = [Record(key, value) for key, value in changes.state]
         return writes
 
@@ -169,6 +177,8 @@ class FoldingOwner:
         metrics.CLIENTS.labels(partition=str(self._p)).set(len(state.clients))
         metrics.GIVEN_UP.inc(state.clients.dedupe.given_up - self._given_up)
         self._given_up = state.clients.dedupe.given_up
+        metrics.INVALID.inc(state.rejects.count - self._invalid)
+        self._invalid = state.rejects.count
 
     def due_in(self) -> float:
         """Return the seconds until the marker has to be written again."""
