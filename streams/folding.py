@@ -55,7 +55,7 @@ class FoldingOwner:
         self._state: PartitionState | None = None
         #: End of the state partition right behind this worker's last transaction; -1: not known.
         self._state_end = -1
-        #: Whether the partition has no marker yet. (Its state may have an end: that of a first transaction that failed.)
+        #: Whether the partition has no marker yet; it may have an end all the same, that of a transaction that failed.
         self._is_new = False
         self._hourly_at = 0.0
         #: How many given-up sequence numbers the metric has.
@@ -84,7 +84,8 @@ class FoldingOwner:
     async def _restored(self, reader: AIOKafkaConsumer, end: int) -> PartitionState:
         stored = await read_compacted(reader, self._state_partition, end)
         metrics.RESTORED_KEYS.labels(agent=topics.EVENTS, partition=str(self._p)).set(len(stored))
-        if MARKER_KEY in stored:
+        self._is_new = MARKER_KEY not in stored
+        if not self._is_new:
             return await asyncio.to_thread(PartitionState.restored, self._p, self._fold_settings, stored)
         if stored or await self._was_folded_before():
             raise StateLostError(
@@ -93,7 +94,6 @@ class FoldingOwner:
             )
         state = PartitionState(self._p, self._fold_settings)
         state.offset = await begin_offset(reader, self._raw) - 1
-        self._is_new = True
         return state
 
     async def _was_folded_before(self) -> bool:
