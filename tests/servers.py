@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from deploy.local.broker import LocalBroker
+from deploy.local.broker import QUICK_START, LocalBroker
 from deploy.local.cache import Cache
 from deploy.local.s3 import Keys, LocalS3, client
 from streams.provision import provision
@@ -50,7 +50,7 @@ def java() -> None:
 @pytest.fixture(scope="session")
 def shared_broker(cache: Cache, java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:  # noqa: ARG001
     """The session's broker; use `broker` for its address, and do not stop it."""
-    server = LocalBroker(tmp_path_factory.mktemp("kafka"), cache)
+    server = LocalBroker(tmp_path_factory.mktemp("kafka"), cache, jvm=QUICK_START)
     asyncio.run(server.start())
     yield server
     server.stop()
@@ -111,7 +111,7 @@ async def fresh_broker(
     servers: list[LocalBroker] = []
 
     async def make(overrides: dict[str, str] | None = None) -> LocalBroker:
-        server = LocalBroker(tmp_path_factory.mktemp("kafka"), cache, overrides)
+        server = LocalBroker(tmp_path_factory.mktemp("kafka"), cache, overrides, QUICK_START)
         servers.append(server)
         await server.start()
         return server

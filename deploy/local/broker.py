@@ -21,7 +21,7 @@ from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.process import Child, Program, log_tail
 
 HEAP_MB: Final = 512
-#: For a broker that lives for seconds: starts in half the time, but is slower under load. Benchmarks pass () instead.
+#: For a broker that lives for seconds: starts in half the time, but is slower under load. Not for benchmarks.
 QUICK_START: Final = ("-XX:TieredStopAtLevel=1",)
 STOP_GRACE_S: Final = 8.0
 READY_TIMEOUT_S: Final = 60.0
@@ -151,7 +151,7 @@ class LocalBroker:
         folder: Path,
         cache: Cache,
         overrides: Mapping[str, str] | None = None,
-        jvm: Sequence[str] = QUICK_START,
+        jvm: Sequence[str] = (),
     ) -> None:
         port = free_port()
         self.place = BrokerPlace(

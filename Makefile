@@ -1,0 +1,82 @@
+# Watchtime: one command per task. `make` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+#: More words for pytest, as in: make unit ARGS='-k ports'
+ARGS ?=
+
+.PHONY: help install demo test check format unit integration faults extension e2e bench-streams bench-gateway lock clean
+
+help: ## list these tasks
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+
+install: .venv/.installed ## create .venv with everything in it (at once when nothing changed)
+
+# The stamp is written last: an interrupted install is done again.
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Watchtime needs Python 3.11 or newer, this is " + sys.version)'
+	@test -x $(BIN)/python || { echo "creating .venv"; $(PYTHON) -m venv .venv; }
+	@echo "installing Python packages into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all]' --group dev
+	@touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@echo "installing JavaScript packages into node_modules"
+	@npm ci --no-audit --no-fund --silent
+	@touch $@
+
+demo: install ## see it work: viewers, live totals, daily files, a query, a reconciliation
+	@$(BIN)/watchtime doctor --fix --fetch
+	@$(BIN)/watchtime demo
+
+test: install node_modules/.package-lock.json ## install what tests need and run them: unit, integration, short fault tests
+	@$(BIN)/watchtime doctor --fix --fetch
+	npm test --silent
+	$(BIN)/pytest tests/unit tests/integration tests/faults -m 'not slow' $(ARGS)
+
+check: install ## what a change must pass before tests: ruff, format, mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install ## put the code into its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+unit: install ## tests without servers, in seconds
+	$(BIN)/pytest tests/unit $(ARGS)
+
+integration: install ## tests with a real broker and S3 server
+	@$(BIN)/watchtime doctor --fix --fetch
+	$(BIN)/pytest tests/integration -m 'not slow' $(ARGS)
+
+faults: install ## kills, cuts and repeats against an independent oracle, the long ones too
+	@$(BIN)/watchtime doctor --fix --fetch
+	$(BIN)/pytest tests/faults $(ARGS)
+
+extension: node_modules/.package-lock.json ## types, lint and tests of the browser extension
+	npm run --silent check
+
+e2e: install ## a real browser with the extension
+	@$(BIN)/watchtime doctor --fix --fetch
+	$(BIN)/pytest tests/e2e $(ARGS)
+
+bench-streams: install ## events a second of one stream worker
+	@$(BIN)/watchtime doctor --fix --fetch
+	$(BIN)/python -m tests.bench.streams $(ARGS)
+
+bench-gateway: install ## POSTs and events a second of one gateway
+	@$(BIN)/watchtime doctor --fix --fetch
+	$(BIN)/python -m tests.bench.gateway $(ARGS)
+
+lock: install ## write the versions of this .venv into constraints.txt
+	@{ head -1 constraints.txt; $(BIN)/pip freeze --exclude-editable; } > constraints.partial
+	@mv constraints.partial constraints.txt
+
+clean: ## remove what was built here (data folders and ~/.cache/watchtime stay)
+	rm -rf .venv node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
