@@ -11,6 +11,7 @@ from streams.contract import topics
 from streams.exit import end_process
 from streams.fold_settings import FoldSettings
 from streams.folding import FoldingOwner
+from streams.metrics import Readiness
 from streams.owner import Work
 from streams.settings import Settings
 from streams.source import PartitionSource
@@ -53,6 +54,7 @@ def create_app(settings: Settings, fold_settings: FoldSettings) -> faust.App:
         async for work in batches:
             await _work(work)
 
+    readiness = Readiness([topics.EVENTS, topics.PARTIALS])
     # Started behind the agents, stopped before them.
     app.service(
         PartitionSource(  # type: ignore[arg-type]  # Faust takes instances too, its annotation says otherwise
@@ -61,6 +63,7 @@ def create_app(settings: Settings, fold_settings: FoldSettings) -> faust.App:
             group=topics.PARTIALS_GROUP,
             channel=partials,
             make_owner=lambda p: FoldingOwner(p, settings, fold_settings),
+            readiness=readiness,
         )
     )
     app.service(
@@ -70,6 +73,7 @@ def create_app(settings: Settings, fold_settings: FoldSettings) -> faust.App:
             group=topics.TOTALS_GROUP,
             channel=totals,
             make_owner=lambda q: SummingOwner(q, settings),
+            readiness=readiness,
         )
     )
     # Faust holds its channels back until its own consumer is assigned partitions, which this app does without.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
 READY: Final = Gauge("watchtime_ready", "1 when the stage does its work, 0 while it starts or restores.", ["stage"])
+READY.labels(stage="streams").set(0)
 EVENTS: Final = Counter("watchtime_streams_events", "Lines of raw records folded.")
 RECORDS: Final = Counter("watchtime_streams_records", "Raw records folded.")
-REJECTED: Final = Counter("watchtime_streams_unreadable_records", "Raw records that no fold could read.")
+INVALID: Final = Counter("watchtime_streams_invalid_lines", "Lines of raw records that no fold could read.")
 TRANSACTIONS: Final = Counter("watchtime_streams_transactions", "Transactions committed.", ["agent"])
 TRANSACTION_SECONDS: Final = Histogram(
     "watchtime_streams_transaction_seconds",
@@ -27,3 +29,15 @@ GIVEN_UP: Final = Counter(
     "Sequence numbers counted as seen because a client had too many gaps: late first deliveries that may be dropped.",
 )
 CLIENTS: Final = Gauge("watchtime_streams_clients", "Clients whose window of repeats is kept.", ["partition"])
+
+
+class Readiness:
+    """The worker is ready when each of its sources is."""
+
+    def __init__(self, sources: Iterable[str]) -> None:
+        self._ready = dict.fromkeys(sources, False)
+
+    def set(self, source: str, *, ready: bool) -> None:
+        """Take note of one source."""
+        self._ready[source] = ready
+        READY.labels(stage="streams").set(all(self._ready.values()))

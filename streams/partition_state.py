@@ -27,6 +27,7 @@ from streams.contract.event import Event, decode_events
 from streams.contract.keys import PartialKey
 from streams.contributions import DUPLICATE, INVALID, MOVED, TOTAL, VALID, contribution_of
 from streams.fold_settings import FoldSettings, Generation
+from streams.rejects import Rejects
 from streams.state_records import (
     FOLDED_KEY_PREFIX,
     MARKER_KEY,
@@ -48,6 +49,8 @@ class Changes:
     state: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     #: Records of `watch.partials`, by its partition.
     partials: dict[int, list[tuple[bytes, bytes | None]]] = field(default_factory=dict)
+    #: Values for `watch.rejected`.
+    rejected: list[bytes] = field(default_factory=list)
 
 
 class PartitionState:
@@ -63,6 +66,7 @@ class PartitionState:
         self._settings = settings
         self._generation = generation or Generation()
         self._aggregates = Aggregates(p, settings.shards)
+        self.rejects = Rejects(p)
         #: Shares whose keys the next transaction takes away.
         self._withdrawn: list[Aggregate] = []
         self.clients = Clients(hashlib.blake2b(settings.topic_id.bytes, digest_size=32).digest())
@@ -74,6 +78,7 @@ class PartitionState:
         events = decode_events(value)
         for line, event in enumerate(events):
             if event is None:
+                self.rejects.add(value, line, offset, broker_ms)
                 self._count_invalid(dt_of_ms(broker_ms), at)
             else:
                 self._fold_event(event, line, at)
@@ -136,7 +141,7 @@ class PartitionState:
 
     def take_changes(self) -> Changes:
         """Return what changed since the last call, with the marker."""
-        changes = Changes()
+        changes = Changes(rejected=self.rejects.take())
         withdrawn, self._withdrawn = self._withdrawn, []
         for aggregate in withdrawn:
             changes.state.append((aggregate.key, None))

@@ -40,7 +40,7 @@ log = structlog.get_logger()
 class PartitionSource(Service):
     """Owns the partitions of `topic` that the consumer group gives to this worker."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each one is named at the call)
         self,
         *,
         settings: Settings,
@@ -48,21 +48,21 @@ class PartitionSource(Service):
         group: str,
         channel: faust.ChannelT[Work],
         make_owner: Callable[[int], Owner],
+        readiness: metrics.Readiness,
     ) -> None:
         super().__init__()
         self._settings = settings
         self._topic = topic
         self._group = f"{settings.group}-{group}"
-        self._name = group
         self._channel = channel
         self._make_owner = make_owner
+        self._readiness = readiness
         self._owners: dict[int, Owner] = {}
         self._runners: dict[int, _Runner] = {}
         self._consumer: AIOKafkaConsumer
 
     async def on_start(self) -> None:
         """Join the group."""
-        metrics.READY.labels(stage=self._name).set(0)
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.bootstrap_servers,
             group_id=self._group,
@@ -101,12 +101,12 @@ class PartitionSource(Service):
     async def revoke(self, partitions: Iterable[int]) -> None:
         """Let go of partitions: their batches in flight end first, restores under way are given up."""
         runners = [self._runners.pop(p) for p in partitions if p in self._runners]
-        metrics.READY.labels(stage=self._name).set(0)
+        self._readiness.set(self._topic, ready=False)
         await asyncio.gather(*(runner.stop() for runner in runners))
 
     def _on_ready(self) -> None:
         ready = all(runner.ready for runner in self._runners.values())
-        metrics.READY.labels(stage=self._name).set(ready)
+        self._readiness.set(self._topic, ready=ready)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types

@@ -25,7 +25,7 @@ MAX_BATCH_BYTES: Final = 1024 * 1024
 class Record(NamedTuple):
     """A record to write; a value of None takes the key away."""
 
-    key: bytes
+    key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]] | None = None
 
