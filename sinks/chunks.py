@@ -65,9 +65,19 @@ class Chunk:
 class Chunks:
     """The chunks of one partition, built in the order of offsets."""
 
-    def __init__(self, topic: str, topic8: str, partition: int, first: int, *, resumed: ChunkKey | None = None) -> None:
+    def __init__(  # noqa: PLR0913
+        self,
+        topic: str,
+        topic8: str,
+        partition: int,
+        first: int,
+        *,
+        resumed: ChunkKey | None = None,
+        max_bytes: int = MAX_CHUNK_BYTES,
+    ) -> None:
         """Begin at offset `first`, where the object `resumed` begins as well, if given."""
         self._names = (topic, topic8, partition)
+        self._max_bytes = max_bytes
         self._resumed = resumed
         #: Offset that the open chunk must reach before it may end.
         self.least_last = -1
@@ -99,7 +109,7 @@ class Chunks:
     def _fits(self, chunk: Chunk, size: int, hour: int) -> bool:
         if chunk.last < self.least_last:
             return True
-        return chunk.hour == hour and chunk.size + size <= MAX_CHUNK_BYTES
+        return chunk.hour == hour and chunk.size + size <= self._max_bytes
 
     def _end(self, last: int) -> Chunk | None:
         """End the open chunk with offset `last`; without one, the next chunk begins before that offset."""

@@ -66,7 +66,7 @@ class DayTable:
         try:
             dt, row_id = decode_daily_key(key or b"")
             row = None if value is None else self._row(value, generation)
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise BadRowError(f"{self.table.topic} offset {offset}: no row of {self.table.name}: {error!r}") from error
         if dt < oldest:
             return None
