@@ -32,7 +32,9 @@ T = TypeVar("T")
 class BucketStore:
     """Objects of one bucket, all below one prefix ("" for none); credentials come from boto3's own settings."""
 
-    def __init__(self, bucket: str, prefix: str = "", *, endpoint: str = "") -> None:
+    def __init__(
+        self, bucket: str, prefix: str = "", *, endpoint: str = "", session: boto3.session.Session | None = None
+    ) -> None:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._where = f"s3://{bucket}/{self._prefix}" + (f" at {endpoint}" if endpoint else "")
@@ -46,7 +48,7 @@ class BucketStore:
             s3={"addressing_style": "path"} if endpoint else {},
         )
         # A session of its own: boto3's default one keeps the first credentials it ever saw.
-        self._client = boto3.session.Session().client("s3", endpoint_url=endpoint or None, config=config)
+        self._client = (session or boto3.session.Session()).client("s3", endpoint_url=endpoint or None, config=config)
 
     async def get(self, key: str) -> StoredObject | None:
         """Return the object, None when there is none."""

@@ -31,14 +31,15 @@ class Lake:
     region: str = "us-east-1"
 
     def store(self) -> Store:
-        """Open the lake; its credentials become boto3's default ones in this process."""
+        """Open the lake."""
+        session = None
         if self.access_key:
-            boto3.setup_default_session(
+            session = boto3.session.Session(
                 aws_access_key_id=self.access_key,
                 aws_secret_access_key=self.secret_key,
                 region_name=self.region,
             )
-        return open_store(self.url, self.s3_endpoint)
+        return open_store(self.url, self.s3_endpoint, session)
 
 
 def endpoints(data_dir: Path) -> dict[str, Any] | None:

@@ -29,7 +29,7 @@ DRIFT: Final = 1
 UNTOLD: Final = 2
 _PLAIN_LINE_S: Final = 5.0
 #: Why it cannot be told whether a day is right.
-_UNTOLD_ERRORS: Final = (
+UNTOLD_ERRORS: Final = (
     ForeignObjectError,
     KafkaError,
     NoStackError,
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Reconcile one day and print what was found."""
     try:
         finding = find(Path(args.data_dir), args.dt, args.wait)
-    except _UNTOLD_ERRORS as error:
+    except UNTOLD_ERRORS as error:
         if args.json:
             sys.stdout.write(orjson.dumps({"dt": args.dt, "error": str(error)}).decode() + "\n")
         sys.stderr.write(f"reconcile {args.dt}: {error}\n")

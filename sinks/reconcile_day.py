@@ -45,6 +45,7 @@ class Stack:
         """Return the stack of a data folder, or of the stages' variables where there is none."""
         found: dict[str, Any] = endpoints(data_dir) or {}
         table = environ.get("STREAMS_CLIENT_TABLE")
+        client_table = found.get("client_table", None if not table else table == "on")
         return cls(
             lake=lake_of(data_dir, environ),
             bootstrap_servers=found.get("bootstrap_servers")
@@ -52,7 +53,7 @@ class Stack:
             or "127.0.0.1:9092",
             group=found.get("group") or environ.get("WATCHTIME_GROUP") or "watchtime",
             day_rule=environ.get("STREAMS_DAY") or _recorded_day_rule(data_dir),  # type: ignore[arg-type] # judged by Recount
-            client_table=None if not table else table == "on",
+            client_table=client_table,
         )
 
 

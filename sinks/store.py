@@ -11,7 +11,10 @@ import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import boto3
 
 
 class StoreError(Exception):
@@ -111,14 +114,17 @@ def content_hash(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def open_store(lake: str, s3_endpoint: str = "") -> Store:
-    """Return the store of a lake URL: `s3://bucket[/prefix]` or `file:///folder`; ValueError for another."""
+def open_store(lake: str, s3_endpoint: str = "", session: boto3.session.Session | None = None) -> Store:
+    """Return the store of a lake URL: `s3://bucket[/prefix]` or `file:///folder`; ValueError for another.
+
+    `session` holds a bucket's credentials; None: as boto3 finds them.
+    """
     # The adapters import this module, and boto3 is only loaded where a bucket is used.
     parts = urllib.parse.urlsplit(lake)
     if parts.scheme == "s3" and parts.netloc:
         from sinks.bucket import BucketStore  # noqa: PLC0415
 
-        return BucketStore(parts.netloc, parts.path.strip("/"), endpoint=s3_endpoint)
+        return BucketStore(parts.netloc, parts.path.strip("/"), endpoint=s3_endpoint, session=session)
     if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
         from sinks.folder import FolderStore  # noqa: PLC0415
 
