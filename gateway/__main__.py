@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -38,6 +39,7 @@ async def serve(settings: Settings) -> None:
         site = web.TCPSite(runner, settings.host, settings.port, backlog=_BACKLOG)
         await site.start()
         await web.TCPSite(metrics_runner, settings.metrics_host, settings.metrics_port).start()
+        _tune_garbage_collector()
         port, metrics_port = _port(runner), _port(metrics_runner)
         log.info("listening", host=settings.host, port=port, metrics_port=metrics_port, pid=os.getpid())
         await stop.wait()
@@ -66,6 +68,13 @@ def main() -> int:
 
 def _port(runner: web.AppRunner) -> int:
     return int(runner.addresses[0][1])
+
+
+def _tune_garbage_collector() -> None:
+    """Collect rarely: requests leave few cycles behind, and looking for them takes a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _configure_logs() -> None:

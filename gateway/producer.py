@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError
 
 from gateway.intake import Record
 from streams.contract.keys import murmur2
@@ -72,9 +73,10 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc] # ships no types
                 batches[-1].append(timestamp=None, key=key, value=value)
         return batched
 
-    async def probe(self) -> bool:
-        """Whether a broker answers a request for metadata."""
-        return bool(await self.client.force_metadata_update())
+    async def probe(self) -> None:
+        """Return when a broker has answered a request for metadata; KafkaError when none does."""
+        if not await self.client.force_metadata_update():
+            raise KafkaConnectionError("no broker answers")
 
     async def abandon(self) -> None:
         """Leave after at most some seconds, delivered or not; who still waits for an acknowledgement waits in vain.

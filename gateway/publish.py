@@ -148,14 +148,14 @@ class KafkaPublisher:
         probing = asyncio.create_task(self._probe(producer))
         try:
             done, _ = await asyncio.wait((flushing, probing), return_when=asyncio.FIRST_COMPLETED)
-            return done.pop().result()
+            return _reason(done.pop().exception())
         finally:
             flushing.cancel()
             probing.cancel()
             await asyncio.gather(flushing, probing, return_exceptions=True)
 
-    async def _flush(self, producer: Producer) -> str:
-        """Send what waits, all of it at a time, until that fails; return why."""
+    async def _flush(self, producer: Producer) -> None:
+        """Send what waits, all of it at a time, until that fails."""
         while True:
             await self._some_waiting.wait()
             self._some_waiting.clear()
@@ -163,29 +163,18 @@ class KafkaPublisher:
             try:
                 async with asyncio.timeout(ACK_TIMEOUT_S):
                     await producer.deliver([record for parcel in parcels for record in parcel.records])
-            except TimeoutError:
-                return f"no acknowledgement within {ACK_TIMEOUT_S:g} s"
-            except KafkaError as error:
-                return repr(error)
-            else:
                 for parcel in parcels:
                     if not parcel.done.done():
                         parcel.done.set_result(None)
-                parcels = []
             finally:
                 _refuse(parcels, "the outcome is unclear")
 
     @staticmethod
-    async def _probe(producer: Producer) -> str:
-        """Ask for a sign of life again and again, until none comes; return why."""
+    async def _probe(producer: Producer) -> None:
+        """Ask for a sign of life again and again, until none comes."""
         while True:
-            try:
-                async with asyncio.timeout(ACK_TIMEOUT_S):
-                    answered = await producer.probe()
-            except TimeoutError:
-                answered = False
-            if not answered:
-                return "the broker does not answer"
+            async with asyncio.timeout(ACK_TIMEOUT_S):
+                await producer.probe()
             await asyncio.sleep(PROBE_INTERVAL_S)
 
     async def _connected(self) -> Producer:
@@ -199,9 +188,9 @@ class KafkaPublisher:
                     for topic in (topics.EVENTS, topics.REJECTED):
                         sought = f"topic {topic}"
                         await producer.partitions_for(topic)
-            except (KafkaError, OSError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 - reported, and trying again is all that can be done
                 self._dismiss(producer)
-                why = f"no {sought} at {self._bootstrap_servers}: {error!r}"
+                why = f"no {sought} at {self._bootstrap_servers}: {_reason(error)}"
                 if why != self._why:
                     log.warning("broker unavailable", why=why)
                 self._why = why
@@ -216,6 +205,15 @@ class KafkaPublisher:
         farewell = asyncio.create_task(producer.abandon())
         self._farewells.add(farewell)
         farewell.add_done_callback(self._farewells.discard)
+
+
+def _reason(error: BaseException | None) -> str:
+    """Return why a producer is given up; errors that are no trouble of the broker's are logged whole."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {ACK_TIMEOUT_S:g} s"
+    if not isinstance(error, (KafkaError, OSError)):
+        log.error("unexpected error of the producer", exc_info=error)
+    return repr(error)
 
 
 def _refuse(parcels: Sequence[_Parcel], why: str) -> None:
