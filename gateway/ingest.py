@@ -51,6 +51,7 @@ class Ingest:
         """Answer one request; a Refusal is raised, its answer made elsewhere."""
         received_at = self._clock_ns() // 1_000_000
         _demand_json(request)
+        # A limit of requests per client (429) belongs here: behind the headers, before the body is read.
         held = _Held()
         try:
             body = await self._read(request, held)

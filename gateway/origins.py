@@ -7,11 +7,12 @@ pass as same-origin (DNS rebinding); the name then shows in Host.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from gateway.settings import ANY_ORIGIN, Settings
 
-_EXTENSION_SCHEMES: Final = ("chrome-extension://", "moz-extension://", "safari-web-extension://")
+_EXTENSION = re.compile(r"(?:chrome|moz|safari-web)-extension://[0-9a-z-]+")
 _LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -35,7 +36,7 @@ class Origins:
         if origin is None or self._any:
             return True
         origin = origin.lower()
-        return origin.startswith(_EXTENSION_SCHEMES) or origin == f"http://{host.lower()}" or origin in self._listed
+        return bool(_EXTENSION.fullmatch(origin)) or origin == f"http://{host.lower()}" or origin in self._listed
 
     def allow_origin(self, origin: str) -> str:
         """Return the Access-Control-Allow-Origin of an answer to an allowed origin."""
@@ -45,4 +46,5 @@ class Origins:
 def host_name(host: str) -> str:
     """Return the name in a Host header: lower case, without the port, IPv6 addresses in brackets."""
     name, colon, port = host.lower().rpartition(":")
-    return name if colon and (not port or port.isdecimal()) and not name.endswith(":") else host.lower()
+    is_port = not port or (port.isascii() and port.isdecimal())
+    return name if colon and is_port and not name.endswith(":") else host.lower()

@@ -256,6 +256,16 @@ async def test_a_rebound_name_gets_nothing(gateway: Gateway, path):
         assert False is (await response.json())["ok"]
 
 
+async def test_headers_of_any_bytes(gateway: Gateway):
+    for line in (b"Origin: chrome-extension://\xff", b"Origin: \xc3\xa4", b"Content-Type: \xff", b"Host: \xff"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        host = b"" if line.startswith(b"Host") else b"Host: localhost\r\n"
+        writer.write(b"POST /ingest HTTP/1.1\r\n" + host + line + b"\r\nContent-Length: 0\r\n\r\n")
+        assert (await reader.readline()).split()[1] in {b"400", b"403", b"415"}
+        writer.close()
+        await writer.wait_closed()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [

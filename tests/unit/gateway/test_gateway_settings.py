@@ -86,6 +86,7 @@ def test_loopback_is_open(host):
         ("evil.example:4000", "evil.example"),
         ("127.0.0.1:4000@evil.example", "127.0.0.1:4000@evil.example"),
         ("::1", "::1"),
+        ("localhost:\u0663", "localhost:\u0663"),
         ("", ""),
     ],
 )
@@ -128,6 +129,9 @@ ANY = {"cors_origins": frozenset({"*"})}
         ({}, "chrome-extension://abcdefghijklmnop", True),
         ({}, "moz-extension://0f0f-1", True),
         ({}, "safari-web-extension://0F0F-1", True),
+        ({}, "chrome-extension://", False),
+        ({}, "chrome-extension://a/b", False),
+        ({}, "chrome-extension://\udcff", False),
         ({}, "https://www.youtube.com", False),
         ({}, "https://chrome-extension.example", False),
         ({}, "null", False),
