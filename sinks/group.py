@@ -38,6 +38,10 @@ LAST_COMMIT_S: Final = 1.5
 log = structlog.get_logger(__name__)
 
 
+class ReplacedError(Exception):
+    """The consumer group has given this worker's name to another process."""
+
+
 class _Held:
     """A lane and the task that holds it."""
 
@@ -142,7 +146,14 @@ class Group:
 
     async def revoke(self) -> None:
         """Let go of all partitions; memory of those that come right back is kept."""
-        self._joined = False
+        was_joined, self._joined = self._joined, False
+        if was_joined and self._settings.instance and not self._consumer._coordinator.member_id:  # noqa: SLF001
+            # aiokafka does not know the error that tells a replaced member so, and would join again: two
+            # processes of one name would take the partitions from each other for ever.
+            raise ReplacedError(
+                f"the group {self._name} no longer knows this worker: another process with SINKS_INSTANCE="
+                f"{self._settings.instance} took its place, or it was silent for longer than its session lasts"
+            )
         await self._let_go(flush=False, within_s=REVOKE_S)
         await self._commit_last()
 

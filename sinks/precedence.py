@@ -42,8 +42,8 @@ def check_end(topic: str, behind: ReadAgainError, end: int) -> None:
     """Raise LakeMismatchError when the lake knows an offset that the topic, asked afterwards, does not have."""
     if behind.offset >= end:
         raise LakeMismatchError(
-            f"{behind}, and {topic} ends at {end}: the topic has lost records. The object is kept; `watchtime refold` "
-            "makes the topics again, `watchtime rebuild` writes a day's files without them"
+            f"{behind}, and {topic} ends at {end}: the topic has lost records. The object is kept. Write the day with "
+            "`watchtime rebuild`, or, if the topic is right, move the object aside: it is then written from the topic"
         )
 
 

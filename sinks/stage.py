@@ -82,7 +82,5 @@ async def _shards(bootstrap_servers: str, topics: list[str]) -> int:
     finally:
         await consumer.stop()
     if len(set(counts.values())) != 1:
-        raise ShardCountError(
-            f"daily topics differ in their partitions: {counts}; make them anew with `watchtime refold`"
-        )
+        raise ShardCountError(f"daily topics differ in their partitions: {counts}; `watchtime up` says which are wrong")
     return next(iter(counts.values()))
