@@ -22,6 +22,8 @@ from streams.contract.rows import TABLES
 
 #: Rows that a table for people shows.
 SHOWN_ROWS: Final = 200
+#: Columns of a table that goes to a file or a pipe.
+FILE_WIDTH: Final = 160
 _NUMBERS: Final = ("INT", "DOUBLE", "FLOAT", "DECIMAL")
 #: What a spreadsheet would take for a formula.
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -54,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
         write_csv(sys.stdout, names, rows)
     else:
         console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = FILE_WIDTH
         console.print(to_table(names, types, rows[:SHOWN_ROWS]))
         rest = f", of which {SHOWN_ROWS} are shown (--json and --csv give all)" if len(rows) > SHOWN_ROWS else ""
         console.print(f"{len(rows):,} rows{rest}")
