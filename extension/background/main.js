@@ -109,9 +109,6 @@ const forPeople = {
   test: (_queue, { address, token }) => probe(parseAddress(address), token),
 
   /** @param {Queue} queue */
-  export: async (queue) => (await queue.oldest(Number.MAX_SAFE_INTEGER)).map((queued) => queued.event),
-
-  /** @param {Queue} queue */
   seenDropped: async (queue) => {
     await queue.clearDropped();
     await mark();

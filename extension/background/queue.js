@@ -131,6 +131,12 @@ export class Queue {
     return this.#read([EVENTS], (store) => done(store(EVENTS).getAll(null, count)));
   }
 
+  /** @returns {Promise<WireEvent[]>} everything that waits, oldest first */
+  async all() {
+    const queued = await this.#read([EVENTS], (store) => done(store(EVENTS).getAll()));
+    return queued.map(({ event }) => event);
+  }
+
   /**
    * Let go of events that were delivered, or that never will be.
    * @param {number[]} keys

@@ -82,11 +82,15 @@ class Browser:
 
     def set_up(self, address: str) -> None:
         """Agree to be measured and name the gateway, as the options page does it."""
+        self.close_first_run_page()
+        self.open_page("options/options.html")
+        self.ask({"kind": "change", "change": {"address": address, "consented_ts": 1}})
+
+    def close_first_run_page(self) -> None:
+        """Close the page that a new extension opens in front."""
         welcome = f"{self.base}/consent/consent.html"
         wait_for(lambda: self._targets("page", welcome), "the first-run page in a tab of its own, in front")
         self._close(self._targets("page", welcome))
-        self.open_page("options/options.html")
-        self.ask({"kind": "change", "change": {"address": address, "consented_ts": 1}})
 
     def open_page(self, path: str) -> None:
         """Open one of the extension's own pages."""
@@ -99,7 +103,7 @@ class Browser:
             message,
         )
         assert answer and answer.get("ok"), answer
-        return answer["value"]
+        return answer.get("value")
 
     def youtube(self, path: str) -> None:
         """Load a page of the fake site."""
@@ -135,6 +139,18 @@ class Browser:
         self.driver.close()
         self.driver.switch_to.window(first)
 
+    def open_behind(self, path: str) -> None:
+        """Open a page of the site in a tab that stays in the background."""
+        self.driver.execute_cdp_cmd("Target.createTarget", {"url": YOUTUBE + path, "background": True})
+
+    def stored_keys(self) -> list[str]:
+        """Return what the extension keeps in its storage, by an extension page that is open."""
+        return self.driver.execute_async_script("chrome.storage.local.get(null).then((all) => arguments[0](Object.keys(all)))")
+
+    def wait_for_worker(self) -> None:
+        """Wait until the service worker runs."""
+        wait_for(lambda: self._targets("service_worker", self.base), "a running service worker")
+
     def kill_worker(self) -> bool:
         """Kill the extension's service worker, as the browser does when it likes; False if none runs."""
         workers = self._targets("service_worker", self.base)
@@ -151,10 +167,10 @@ class Browser:
             self.driver.execute_cdp_cmd("Target.closeTarget", {"targetId": target})
 
 
-def wait_for(true: Callable[[], object], what: str, timeout_s: float = _PATIENCE_S) -> None:
+def wait_for(true: Callable[[], object], what: str | Callable[[], str], timeout_s: float = _PATIENCE_S) -> None:
     """Wait until `true()` is, else fail saying what did not happen."""
     deadline = time.monotonic() + timeout_s
     while not true():
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout_s:g} s: {what}")
+            raise AssertionError(f"not within {timeout_s:g} s: {what() if callable(what) else what}")
         time.sleep(0.1)

@@ -49,10 +49,10 @@ def site(site_server: FakeYouTube) -> FakeYouTube:
 @pytest.fixture
 def ingest(background: BackgroundLoop) -> Iterator[IngestServer]:
     """A gateway of this test's own."""
-    server = IngestServer()
-    background.run(server.start())
+    server = IngestServer(background)
+    server.start()
     yield server
-    background.run(server.stop())
+    server.stop()
 
 
 @pytest.fixture

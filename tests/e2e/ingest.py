@@ -13,12 +13,14 @@ from gateway.app import build_app
 from gateway.publish import MemoryPublisher
 from gateway.settings import Settings
 from streams.contract import topics
+from tests.e2e.loop import BackgroundLoop
 
 
 class IngestServer:
     """A gateway that can go down and come back on the same port; what it took before stays."""
 
-    def __init__(self) -> None:
+    def __init__(self, background: BackgroundLoop) -> None:
+        self._background = background
         self._runner: web.AppRunner | None = None
         self._publishers: list[MemoryPublisher] = []
         self.port = 0
@@ -28,25 +30,30 @@ class IngestServer:
         """What goes into the extension's options."""
         return f"http://127.0.0.1:{self.port}"
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Serve, on the port of the time before if there was one."""
-        publisher = MemoryPublisher()
-        self._publishers.append(publisher)
-        self._runner = web.AppRunner(build_app(Settings(), publisher), access_log=None, auto_decompress=False)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
-        self.port = self._runner.addresses[0][1]
+        self._background.run(self._start())
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Go down; nobody answers on the port."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        self._background.run(self._stop())
+
+    def hold(self) -> None:
+        """Take requests, but let none be acknowledged."""
+        self._background.run(self._hold(held=True))
+
+    def release(self) -> None:
+        """Acknowledge what was held, and what comes."""
+        self._background.run(self._hold(held=False))
 
     @property
     def publisher(self) -> MemoryPublisher:
         """The running gateway's."""
         return self._publishers[-1]
+
+    def requests_held(self) -> int:
+        """How many requests wait for their acknowledgement."""
+        return len(self.publisher.open._waiters)
 
     def forget(self) -> None:
         """Begin with nothing taken."""
@@ -91,6 +98,25 @@ class IngestServer:
             if time.monotonic() > deadline:
                 raise AssertionError(f"no {event_type} with {fields} within {timeout_s} s, only {self.events()}")
             time.sleep(0.05)
+
+    async def _start(self) -> None:
+        publisher = MemoryPublisher()
+        self._publishers.append(publisher)
+        self._runner = web.AppRunner(build_app(Settings(), publisher), access_log=None, auto_decompress=False)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def _stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _hold(self, *, held: bool) -> None:
+        if held:
+            self._publishers[-1].open.clear()
+        else:
+            self._publishers[-1].open.set()
 
     def _records(self, topic: str) -> list[Any]:
         return [record for publisher in self._publishers for record in list(publisher.records) if record.topic == topic]

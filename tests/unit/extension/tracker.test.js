@@ -116,7 +116,7 @@ test("each tick belongs to the quarter hour in which it was watched", () => {
 
 test("ticks wait for a late channel and then carry it", () => {
   const player = new ScriptedPlayer().play(2, { channel: null });
-  assert.deepEqual(player.events, []);
+  assert.equal(player.events.length, 0);
   assert.equal(player.tracker.pending().length, 2);
   player.play(1, { channel: CHANNEL }).close();
 
@@ -130,7 +130,7 @@ test("a channel that stays away is said to be missing, once, and time is kept", 
   assert.equal(player.of("context_missing").length, 1);
   assert.equal(player.of("context_missing")[0]?.context_type, "channel");
   assert.equal(player.sums.fg, 20);
-  assert.equal(player.events[0]?.channel_name, undefined);
+  assert.ok(player.events.every((event) => event.channel_name === undefined));
 });
 
 test("the previous video's channel, still in the page, is not believed at first", () => {
