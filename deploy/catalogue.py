@@ -39,7 +39,7 @@ AWKWARD_NAMES: Final = (
     "0",
 )
 #: Video ids beside the usual eleven characters; the contract allows any text up to 128 code points.
-AWKWARD_VIDEO_IDS: Final = ("a|b", '"quoted"', "<i>x</i>", "видео", "2026-01-01|video|x|3", "v" * 128, "\u2028", "0")
+AWKWARD_VIDEO_IDS: Final = ("a|b", '"quoted"', "<i>x</i>", "видео", "2026-01-01|video|x|3", "v" * 128, "a\u2028b", "0")
 _ID_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _WORDS: Final = ("blue", "daily", "lab", "north", "studio", "cook", "garden", "rail", "chess", "radio", "lens", "peak")
 

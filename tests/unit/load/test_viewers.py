@@ -11,6 +11,7 @@ import pytest
 
 from deploy.catalogue import AWKWARD_NAMES, Catalogue
 from deploy.viewers import BACKLOG_MS, DAY_MS, HOUR_MS, Audience, Viewer
+from gateway.validate import verdict
 from streams.contract.event import MAX_CODE_POINTS, MAX_EVENT_BYTES, REQUIRED_BY_TYPE
 
 NOW = 1_773_144_000_000 + HOUR_MS // 2  # 2026-03-10T12:30:00Z
@@ -43,6 +44,7 @@ def test_every_event_has_what_its_type_demands(events: list[dict[str, Any]]) -> 
         assert all(name in event for name in REQUIRED_BY_TYPE[event["event_type"]])
         assert type(event["event_ts"]) is int
         assert len(orjson.dumps(event)) <= MAX_EVENT_BYTES
+        assert verdict(event, len(orjson.dumps(event))) is None
         for name, most in MAX_CODE_POINTS.items():
             assert len(event.get(name) or "") <= most
         if event["event_type"] == "watch_tick":

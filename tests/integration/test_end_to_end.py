@@ -1,0 +1,135 @@
+"""From a POST to a row in the lake: every row, against an independent fold of what was acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from athena.local import connect
+from deploy.load import percentile
+from sinks.lake import lake_of
+from tests import oracle, proof
+from tests.stacks import StackFactory
+
+EVENTS = 12_000
+REFRESH_S = 1.0
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("arguments", "environ"),
+    [
+        (["--workers", "1"], {}),
+        (
+            ["--workers", "3", "--sink-workers", "2", "--shards", "3"],
+            {"SINKS_FORMAT": "jsonl", "STREAMS_CLIENT_TABLE": "on", "STREAMS_DAY": "local"},
+        ),
+    ],
+    ids=["1 worker", "3 workers"],
+)
+def test_every_row_is_what_was_acknowledged(stack: StackFactory, arguments: list[str], environ: dict[str, str]) -> None:
+    running = stack(*arguments, environ=environ)
+
+    facts, acknowledged = proof.post(
+        running, "--events", str(EVENTS), "--clients", "200", "--batch", "50", "--rate", "3000", "--repeat", "0.05"
+    )
+    expected = oracle.fold(
+        acknowledged, environ.get("STREAMS_DAY", "event"), client_table="STREAMS_CLIENT_TABLE" in environ
+    )
+    proof.reconcile_all(running, expected.days)
+
+    assert facts["events"] == expected.events == EVENTS
+    assert proof.differences(expected, proof.lake_rows(running)) == []
+    assert proof.differences(expected, asyncio.run(proof.topic_rows(running))) == []
+
+
+def tick(video_id: str) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "event_id": uuid.uuid4().hex,
+        "event_ts": time.time_ns() // 1_000_000,
+        "event_type": "watch_tick",
+        "client_session_id": f"client {video_id[-2:]}",
+        "tab_id": "1",
+        "video_id": video_id,
+        "video_session_id": "s",
+        "watch_ms_delta": 1_000,
+    }
+
+
+class Arrivals:
+    """When each video was posted, and when its row was seen in the topic and in the files."""
+
+    def __init__(self, count: int) -> None:
+        self.videos = [f"v{number:04}" for number in range(count)]
+        self.posted: dict[str, float] = {}
+        self.in_topic: dict[str, float] = {}
+        self.in_file: dict[str, float] = {}
+
+    def delays_ms(self, seen: dict[str, float]) -> list[float]:
+        return sorted((seen[video] - self.posted[video]) * 1_000 for video in self.videos)
+
+
+async def post_all(gateway: str, arrivals: Arrivals, every_s: float) -> None:
+    async with aiohttp.ClientSession() as session:
+        for video in arrivals.videos:
+            arrivals.posted[video] = time.monotonic()
+            async with session.post(f"{gateway}/ingest", json=tick(video)) as response:
+                assert (await response.json())["accepted"] == 1
+            await asyncio.sleep(every_s)
+
+
+async def watch_topic(consumer: AIOKafkaConsumer, arrivals: Arrivals) -> None:
+    while len(arrivals.in_topic) < len(arrivals.videos):
+        for records in (await consumer.getmany(timeout_ms=50)).values():
+            for record in records:
+                arrivals.in_topic.setdefault(orjson.loads(record.value)["video_id"], time.monotonic())
+
+
+async def watch_files(ask: Callable[[], list[str]], arrivals: Arrivals) -> None:
+    while len(arrivals.in_file) < len(arrivals.videos):
+        for video in await asyncio.to_thread(ask):
+            arrivals.in_file.setdefault(video, time.monotonic())
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.timeout(240)
+async def test_rows_are_fresh(stack: StackFactory) -> None:
+    """An event is in its topic within 2 s and in its file within refresh + 2 s (p99)."""
+    running = await asyncio.to_thread(stack, "--refresh-s", str(REFRESH_S))
+    told = running.endpoints
+    arrivals = Arrivals(200)
+    consumer = AIOKafkaConsumer(
+        "watch.video_daily",
+        bootstrap_servers=told["bootstrap_servers"],
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+
+    def ask() -> list[str]:
+        with connect(lake_of(running.data_dir, {})) as connection:
+            return [video for (video,) in connection.execute("SELECT video_id FROM video_daily").fetchall()]
+
+    try:
+        async with asyncio.timeout(90), asyncio.TaskGroup() as tasks:
+            tasks.create_task(post_all(told["gateway"], arrivals, 0.04))
+            tasks.create_task(watch_topic(consumer, arrivals))
+            tasks.create_task(watch_files(ask, arrivals))
+    finally:
+        await consumer.stop()
+
+    topic, file = arrivals.delays_ms(arrivals.in_topic), arrivals.delays_ms(arrivals.in_file)
+    for name, delays in (("watch.video_daily", topic), (f"file (refresh {REFRESH_S} s)", file)):
+        print(f"POST to {name}: " + ", ".join(f"p{share:.0%} {percentile(delays, share)} ms" for share in (0.5, 0.99)))
+    assert (percentile(topic, 0.99) or 0) < 2_000
+    assert (percentile(file, 0.99) or 0) < (REFRESH_S + 2) * 1_000

@@ -1,0 +1,103 @@
+"""What a running stack says, read as anyone would read it, and held against the oracle."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from athena.local import connect
+from sinks.lake import lake_of
+from streams.contract.topics import daily_tables
+from tests import oracle
+from tests.stacks import Stack
+
+Rows = dict[tuple[str, str], list[dict[str, Any]]]
+
+
+def post(stack: Stack, *arguments: str, timeout_s: float = 240) -> tuple[dict[str, Any], Path]:
+    """Run `watchtime load`; return its summary and the file of acknowledged POSTs."""
+    done = stack.watchtime("load", "--json", *arguments, timeout_s=timeout_s)
+    facts: dict[str, Any] = json.loads(done.stdout)
+    print("load:", {name: value for name, value in facts.items() if name not in {"refusals", "acknowledged"}})
+    return facts, Path(facts["acknowledged"])
+
+
+def reconcile(stack: Stack, dt: str, wait_s: float = 60) -> dict[str, Any]:
+    """Run `watchtime reconcile`; return its finding, with the exit code as `exit`."""
+    done = stack.watchtime(
+        "reconcile", "--dt", dt, "--wait", str(wait_s), "--json", check=False, timeout_s=wait_s + 120
+    )
+    finding: dict[str, Any] = json.loads(done.stdout or "{}")
+    return {**finding, "exit": done.returncode, "said": done.stderr}
+
+
+def reconcile_all(stack: Stack, days: list[str], wait_s: float = 60) -> None:
+    """Reconcile days, of which the first waits until the stack is settled; fail at any drift."""
+    for dt in days:
+        finding = reconcile(stack, dt, wait_s)
+        print(f"reconcile {dt}: exit={finding['exit']} drift={finding.get('drift')} rows={finding.get('rows')}")
+        assert finding["exit"] == 0, (finding, stack.logs())
+        assert finding["rows"] > 0
+
+
+def lake_rows(stack: Stack) -> Rows:
+    """Return every row of the daily files, by table and day."""
+    found: Rows = defaultdict(list)
+    with connect(lake_of(stack.data_dir, os.environ)) as connection:
+        for table in oracle.TABLES:
+            cursor = connection.execute(f"FROM {table}")
+            names = [entry[0] for entry in cursor.description]
+            for cells in cursor.fetchall():
+                row = dict(zip(names, cells, strict=True))
+                found[table, row["dt"]].append(row)
+    return found
+
+
+async def topic_rows(stack: Stack) -> Rows:
+    """Return the last committed value of every key of the daily topics, by table and day."""
+    told = stack.endpoints
+    tables = {table.topic: table.name for table in daily_tables(client_table=told["client_table"])}
+    consumer = AIOKafkaConsumer(
+        *tables,
+        bootstrap_servers=told["bootstrap_servers"],
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    values: dict[tuple[str, bytes], dict[str, Any]] = {}
+    try:
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(list(consumer.assignment()))
+        for partition, end in ends.items():
+            while await consumer.position(partition) < end:
+                for source, records in (await consumer.getmany(timeout_ms=200)).items():
+                    values |= {(tables[source.topic], r.key): orjson.loads(r.value) for r in records}
+    finally:
+        await consumer.stop()
+    found: Rows = defaultdict(list)
+    for (table, _), row in values.items():
+        found[table, row["dt"]].append(row)
+    return found
+
+
+def differences(expected: oracle.Expectation, actual: Rows) -> list[str]:
+    """Return a line for each row that is not as it must be, over all tables and days of both sides."""
+    places = sorted(expected.rows.keys() | actual.keys())
+    return [line for table, dt in places for line in expected.differences(table, dt, actual.get((table, dt), []))]
+
+
+def lost_and_double(expected: oracle.Expectation, actual: Rows) -> tuple[int, int]:
+    """Return how many events the files lack and how many they hold too often, by day."""
+    lost = double = 0
+    for dt in {dt for _, dt in expected.rows.keys() | actual.keys()}:
+        want = expected.rows.get(("ingest_daily", dt), {}).get(None, {}).get("total_events", 0)
+        got = sum(row["total_events"] for row in actual.get(("ingest_daily", dt), []))
+        lost += max(want - got, 0)
+        double += max(got - want, 0)
+    return lost, double
