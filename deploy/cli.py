@@ -64,7 +64,9 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"watchtime {version('watchtime')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
-        one = commands.add_parser(name, help=command.summary, description=f"{command.summary.capitalize()}.")
+        one = commands.add_parser(
+            name, help=command.summary, description=f"{command.summary[0].upper()}{command.summary[1:]}."
+        )
         one.add_argument(
             "--data-dir",
             type=lambda text: Path(text).expanduser().resolve(),

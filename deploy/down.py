@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; a stack that is not running is no error."""
     lines = ChildLines(sys.stderr)
+    supervisor = tenancy.supervisor_of(args.data_dir)
     try:
         for message in control.ask(args.data_dir, "stop" if args.stages else "shutdown", args.stages):
             if "error" in message:
@@ -35,13 +36,13 @@ def run(args: argparse.Namespace) -> int:
         lines.text(str(error))
         return 0
     if not args.stages:
-        _await_end(args, lines)
+        _await_end(args, supervisor, lines)
     return 0
 
 
-def _await_end(args: argparse.Namespace, lines: ChildLines) -> None:
+def _await_end(args: argparse.Namespace, supervisor: tenancy.Process | None, lines: ChildLines) -> None:
     deadline = time.monotonic() + TIMEOUT_S
-    while tenancy.is_held(args.data_dir):
+    while tenancy.is_held(args.data_dir) or (supervisor and supervisor.lives()):
         if time.monotonic() > deadline:
             raise DeployError(f"the stack did not stop in {TIMEOUT_S:.0f} s; see {args.data_dir}/logs/supervisor.log")
         time.sleep(0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -52,6 +53,8 @@ def _not_running(args: argparse.Namespace) -> int:
 
 def _progress(told: dict[str, Any]) -> dict[str, Any]:
     """Return lags and last file; null with the reason where broker or store do not answer."""
+    # The client logs each refused connection; what comes of it stands under `problems`.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     found: dict[str, Any] = {"lag": None, "last_file": None, "problems": []}
     try:
         found["lag"] = asyncio.run(lags(told["bootstrap_servers"], told["group"], client_table=told["client_table"]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
+import shlex
 import shutil
 import subprocess
 import uuid
@@ -87,7 +89,7 @@ def properties(place: BrokerPlace) -> dict[str, str]:
         "transaction.state.log.min.isr": "1",
         "transaction.state.log.num.partitions": "4",
         # A killed broker may register again only when its old session has run out: 9 s by default.
-        "broker.session.timeout.ms": "3000",
+        "broker.session.timeout.ms": "4000",
         "broker.heartbeat.interval.ms": "500",
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
@@ -205,12 +207,15 @@ class LocalBroker:
 
 
 def _java(place: BrokerPlace, cache: Cache) -> list[str]:
+    # The variable of Kafka's own scripts.
+    more = shlex.split(os.environ.get("KAFKA_OPTS", ""))
     classes = [f"-XX:SharedArchiveFile={cache.kafka_classes}"] if cache.kafka_classes.exists() else []
     return [
         "java",
         *classes,
-        *place.jvm,
         f"-Xmx{HEAP_MB}m",
+        *more,
+        *place.jvm,
         "-XX:+ExitOnOutOfMemoryError",
         "-Djava.awt.headless=true",
         f"-Dlog4j2.configurationFile={place.folder / 'log4j2.properties'}",

@@ -149,7 +149,7 @@ class Keeper:
                 log.info("child ready", child=self.spec.name, pid=child.pid)
                 self.ready.set()
                 self._to(State.READY)
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(2 * POLL_S)
         return code
 
     async def _end(self) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,18 @@ LOCK: Final = "lock"
 PROCESSES: Final = "processes.json"
 #: For children of a killed supervisor, which the kernel is ending already.
 LEFTOVER_WAIT_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of a stack, told apart from a later one with the same id by its start."""
+
+    pid: int
+    started: float | None
+
+    def lives(self) -> bool:
+        """Tell whether it still runs."""
+        return self.started is not None and started_at(self.pid) == self.started
 
 
 class OccupiedError(StackError):
@@ -72,17 +85,28 @@ def note_processes(data_dir: Path, pids: Mapping[str, int]) -> None:
     replace_json(data_dir / PROCESSES, {name: [pid, started_at(pid)] for name, pid in pids.items()})
 
 
-def _end_leftovers(data_dir: Path) -> None:
-    """End children that outlived their supervisor, and return when they are gone."""
+def supervisor_of(data_dir: Path) -> Process | None:
+    """Return the supervisor that ran here last."""
+    return _noted(data_dir).get("supervisor")
+
+
+def _noted(data_dir: Path) -> dict[str, Process]:
     file = data_dir / PROCESSES
     if not file.exists():
-        return
+        return {}
+    return {name: Process(pid, started) for name, (pid, started) in json.loads(file.read_text()).items()}
+
+
+def _end_leftovers(data_dir: Path) -> None:
+    """End children that outlived their supervisor, and return when they are gone."""
     deadline = time.monotonic() + LEFTOVER_WAIT_S
-    for name, (pid, started) in json.loads(file.read_text()).items():
-        while started is not None and started_at(pid) == started:
+    for name, process in _noted(data_dir).items():
+        while process.lives():
             if time.monotonic() > deadline:
-                raise StackError(f"{name} of an earlier stack (process {pid}) does not end; end it and try again")
-            with contextlib.suppress(psutil.NoSuchProcess):
-                psutil.Process(pid).kill()
+                raise StackError(f"{name} of an earlier stack (process {process.pid}) does not end; end it by hand")
+            # A supervisor that gave up its lock is on its way out by itself.
+            if name != "supervisor":
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    psutil.Process(process.pid).kill()
             time.sleep(0.05)
-    file.unlink()
+    (data_dir / PROCESSES).unlink(missing_ok=True)

@@ -1,0 +1,110 @@
+"""The real stack by the real command: what a user of `watchtime up`, `status` and `down` sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from deploy.local.process import started_at
+from tests.stacks import Stack, StackFactory
+
+CHILDREN = ["gateway-0", "kafka", "s3", "sinks-0", "streams-0"]
+
+
+def post(stack: Stack, event_id: str) -> None:
+    event = {
+        "schema": 1,
+        "event_id": event_id,
+        "event_ts": time.time_ns() // 1_000_000,
+        "event_type": "video_start",
+        "client_session_id": "client",
+        "tab_id": "tab",
+        "video_id": "video",
+        "video_session_id": "session",
+        "channel_name": "channel",
+    }
+    request = urllib.request.Request(  # noqa: S310 - our own gateway
+        f"{stack.gateway}/ingest", json.dumps(event).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own gateway
+        assert json.load(answer)["accepted"] == 1
+
+
+def settled(stack: Stack) -> dict[str, Any] | None:
+    """Return the status once all is ready and each group has confirmed all that there is."""
+    status = stack.status()
+    lag = status.get("lag") or {"unknown": 1}
+    return status if status["healthy"] and not any(lag.values()) else None
+
+
+def until(stack: Stack, condition: Callable[[], Any], timeout_s: float = 120) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not reached: {stack.status()}{stack.logs()}"
+        time.sleep(0.1)
+    return found
+
+
+def test_a_stack_from_up_to_down_and_up_again(stack: StackFactory) -> None:
+    one = stack()
+    assert sorted(one.pids) == sorted([*CHILDREN, "supervisor"])
+    post(one, "first")
+    status = until(one, lambda: settled(one))
+    assert {child["name"]: child["state"] for child in status["children"]} == dict.fromkeys(CHILDREN, "ready")
+    written = until(one, lambda: one.status()["last_file"])
+    assert written["key"].startswith("analytics/")
+
+    one.down("streams", "sinks")
+    assert {name for name in CHILDREN if name not in one.pids} == {"streams-0", "sinks-0"}
+    post(one, "second")
+    one.up()
+    until(one, lambda: settled(one))
+
+    pids, before = one.pids, one.endpoints
+    one.down()
+    assert not [name for name, pid in pids.items() if started_at(pid)]
+    one.up()
+    assert {key: one.endpoints[key] for key in before if key != "pids"} == {
+        key: value for key, value in before.items() if key != "pids"
+    }
+    until(one, lambda: settled(one))
+    last = json.loads(one.watchtime("query", "--json", "SELECT views FROM video_daily").stdout)
+    assert [row["views"] for row in last] == [2]
+
+
+def test_every_killed_child_comes_back(stack: StackFactory) -> None:
+    one = stack()
+    post(one, "before")
+    for name in CHILDREN:
+        pid = one.pids[name]
+        os.kill(pid, signal.SIGKILL)
+        until(one, lambda name=name, pid=pid: one.pids.get(name, pid) != pid)
+    until(one, lambda: one.status()["healthy"])
+
+    post(one, "after")
+    until(one, lambda: settled(one))
+
+
+def test_up_in_an_occupied_folder_says_so(stack: StackFactory) -> None:
+    one = stack("kafka")
+
+    done = one.watchtime("up", "kafka", check=False)
+
+    assert done.returncode == 1
+    assert f"a stack is running in {one.data_dir} already" in done.stderr
+
+
+@pytest.mark.parametrize("workers", [3])
+def test_several_workers(stack: StackFactory, workers: int) -> None:
+    one = stack("--workers", str(workers), "--shards", "2")
+    post(one, "event")
+
+    status = until(one, lambda: settled(one))
+    assert sum(child["name"].startswith("streams-") for child in status["children"]) == workers
