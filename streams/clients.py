@@ -106,9 +106,9 @@ class Clients:
         for key, value in stored:
             piece, client_id, name = decode_piece_key(key)
             parts.setdefault(client_id, _Parts()).take(piece, name, value)
-        for client_id, part in parts.items():
-            if log_hour - part.hour < CLIENT_HOURS:
-                self._clients[client_id] = part.client()
+        self._clients = {client_id: part.client() for client_id, part in parts.items()}
+        # Not left out but dropped: pieces left behind would mix with those of a client that comes back.
+        self.drop_departed(log_hour)
 
 
 class _Parts:
