@@ -1,7 +1,8 @@
 """The lake in DuckDB: a view for each daily table over the files as they are, and `raw` over the archived events.
 
-The views name the columns that Athena's tables name, so that a query works in both. A table without files is there
-too, empty. Nothing is copied; every query reads the files anew.
+These name the columns that Athena's tables name, and the views of views.sql are made over them from the same text, so
+that a query works in both. A table without files is there too, empty. Nothing is copied; every query reads the files
+anew.
 """
 
 # ruff: noqa: S608
@@ -18,6 +19,7 @@ import duckdb
 import duckdb_extension_httpfs
 import orjson
 
+from athena.statements import VIEWS_FILE, statements
 from sinks.lake import Lake
 from streams.contract.rows import TABLES, Table
 
@@ -33,9 +35,19 @@ RAW_COLUMNS: Final = {
     "video_id": "VARCHAR",
     "video_session_id": "VARCHAR",
     "channel_name": "VARCHAR",
+    "channel_id": "VARCHAR",
+    "channel_handle": "VARCHAR",
+    "channel_url": "VARCHAR",
+    "url": "VARCHAR",
     "watch_ms_delta": "BIGINT",
     "watch_mode": "VARCHAR",
+    "is_visible": "BOOLEAN",
+    "player_state": "VARCHAR",
+    "reason": "VARCHAR",
     "ad": "BOOLEAN",
+    "content_ms": "BIGINT",
+    "fg_reason": "VARCHAR",
+    "page_type": "VARCHAR",
     "seq": "BIGINT",
     "seq_epoch": "VARCHAR",
     "tz_offset_min": "BIGINT",
@@ -53,6 +65,8 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     for table in TABLES:
         connection.execute(f"CREATE VIEW {table.name} AS {_daily(connection, table, base)}")
     connection.execute(f"CREATE VIEW raw AS {_raw(connection, base)}")
+    for view in statements(VIEWS_FILE.read_text()):
+        connection.execute(view.text)
     return connection
 
 
@@ -129,11 +143,12 @@ def _raw(connection: duckdb.DuckDBPyConnection, base: str) -> str:
     """Return the query over the archived lines; a line that is no JSON has a null `event`."""
     pattern = f"{base}/raw/*/*/*/*.ndjson.gz"
     if not _any(connection, pattern):
-        return _empty({"dt": "VARCHAR", **RAW_COLUMNS, "event": "JSON"})
+        return _empty({"dt": "VARCHAR", "day": "VARCHAR", **RAW_COLUMNS, "event": "JSON"})
     # One pass over each line; a field of another type is null, as it does not count.
     shape = orjson.dumps(RAW_COLUMNS).decode()
     return (
         r"SELECT regexp_replace(filename, '^.*/raw/(\d{4})/(\d{2})/(\d{2})/[^/]*$', '\1-\2-\3') AS dt, "
+        "replace(dt, '-', '/') AS day, "
         f"unnest(json_transform(json, {literal(shape)})), json AS event "
         f"FROM read_ndjson_objects({literal(pattern)}, filename = true, ignore_errors = true, "
         "compression = 'gzip')"

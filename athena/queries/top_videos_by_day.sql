@@ -1,0 +1,5 @@
+-- Which videos lead each day?
+SELECT dt, place, video_id, channel, round(watch_ms / 6e4, 1) AS minutes, views
+FROM video_day_ranks
+WHERE dt BETWEEN {{from}} AND {{to}} AND place <= {{top}}
+ORDER BY dt, place;
