@@ -51,9 +51,27 @@ class Window:
     ids: deque[str] = field(default_factory=lambda: deque(maxlen=1_024))
 
 
+@dataclass(frozen=True)
+class Counted:
+    """A valid event, and where it counts."""
+
+    event: dict[str, Any]
+    client: str | None
+    broker_ms: int
+    delivery: int
+    dt: str
+    hour: int
+
+    def rows(self) -> list[RowKey]:
+        """The rows that what is counted goes to, but the client's."""
+        video, channel = text(self.event.get("video_id")), text(self.event.get("channel_name"))
+        rows: list[RowKey] = [("video_daily", self.dt, video), ("hour_daily", self.dt, self.hour)] if video else []
+        return [*rows, ("channel_daily", self.dt, channel)] if channel else rows
+
+
 def plain_rows(records: Iterable[RawRecord], rule: str = "event", *, client_table: bool = False) -> dict[RowKey, Any]:
     """Return every row with its columns in order and `updated_at`, as a daily topic holds it in the end."""
-    fold = _Fold(rule, client_table)
+    fold = _Fold(rule, client_table=client_table)
     for record in records:
         if record.forget is not None:
             fold.windows.pop((record.p, record.forget), None)
@@ -67,7 +85,7 @@ def plain_rows(records: Iterable[RawRecord], rule: str = "event", *, client_tabl
 
 
 class _Fold:
-    def __init__(self, rule: str, client_table: bool) -> None:
+    def __init__(self, rule: str, *, client_table: bool) -> None:
         self.rule = rule
         self.client_table = client_table
         self.windows: dict[tuple[int, str], Window] = {}
@@ -75,31 +93,34 @@ class _Fold:
         self.updated: dict[RowKey, int] = {}
         self.labels: dict[tuple[str, str], tuple[int, bytes]] = {}
 
-    def add(self, record: RawRecord, table: str, dt: str, row_id: Any, column: str, amount: int = 1) -> None:
-        key = (table, dt, row_id)
-        self.counters[key][column] += amount
-        self.updated[key] = max(self.updated.get(key, 0), record.broker_ms)
+    def add(self, broker_ms: int, key: RowKey, **amounts: int) -> None:
+        for column, amount in amounts.items():
+            self.counters[key][column] += amount
+        self.updated[key] = max(self.updated.get(key, 0), broker_ms)
+
+    def ingest(self, broker_ms: int, dt: str, *columns: str) -> None:
+        self.add(broker_ms, ("ingest_daily", dt, ""), **dict.fromkeys(columns, 1))
 
     def line(self, record: RawRecord, line: bytes) -> None:
+        broker_ms = record.broker_ms
         event = parsed(line)
         if event is None or any(event.get(name) is None for name in ("event_type", "event_ts", "tab_id")):
-            dt = day_and_hour(record.broker_ms)[0]
-            self.add(record, "ingest_daily", dt, "", "total_events")
-            self.add(record, "ingest_daily", dt, "", "invalid_events")
+            self.ingest(broker_ms, day_and_hour(broker_ms)[0], "total_events", "invalid_events")
             return
         received_at = integer(event.get("received_at"))
-        near = received_at is not None and abs(received_at - record.broker_ms) <= HOUR
-        delivery = received_at if near else record.broker_ms
+        near = received_at is not None and abs(received_at - broker_ms) <= HOUR
+        delivery = received_at if near else broker_ms
         dt, hour, moved = self.slot(event, delivery)
         client = text(event.get("client_id")) or text(event.get("client_session_id"))
         if client and self.is_repeat(record, event, client):
-            self.add(record, "ingest_daily", dt, "", "duplicate_events")
+            self.ingest(broker_ms, dt, "duplicate_events")
             return
-        self.add(record, "ingest_daily", dt, "", "total_events")
-        self.add(record, "ingest_daily", dt, "", "valid_events")
-        if moved:
-            self.add(record, "ingest_daily", dt, "", "moved_events")
-        self.count(record, event, client, dt, hour, delivery)
+        self.ingest(broker_ms, dt, "total_events", "valid_events", *(["moved_events"] if moved else []))
+        counted = Counted(event, client, broker_ms, delivery, dt, hour)
+        if event["event_type"] == "video_start":
+            self.count(counted, views=1)
+        elif event["event_type"] == "watch_tick":
+            self.tick(counted)
 
     def slot(self, event: dict[str, Any], delivery: int) -> tuple[str, int, bool]:
         if self.rule == "received":
@@ -129,36 +150,31 @@ class _Fold:
             window.ids.append(event_id)
         return False
 
-    def count(
-        self, record: RawRecord, event: dict[str, Any], client: str | None, dt: str, hour: int, delivery: int
-    ) -> None:
-        video, channel = text(event.get("video_id")), text(event.get("channel_name"))
-        if event["event_type"] == "video_start":
-            added = {"views": 1}
-        elif event["event_type"] == "watch_tick":
-            delta = integer(event.get("watch_ms_delta"))
-            if delta is None or not 1 <= delta <= 60_000:
-                return
-            if not video:
-                self.add(record, "ingest_daily", dt, "", "ignored_no_video_ticks")
-                return
-            if not channel:
-                self.add(record, "ingest_daily", dt, "", "ignored_no_channel_ticks")
-            mode = "watch_ms_bg" if event.get("watch_mode") == "background" else "watch_ms_fg"
-            added = {"ad_ms": delta} if event.get("ad") is True else {"watch_ms": delta, mode: delta}
-        else:
+    def tick(self, at: Counted) -> None:
+        delta = integer(at.event.get("watch_ms_delta"))
+        if delta is None or not 1 <= delta <= 60_000:
             return
-        for column, amount in added.items():
-            if video:
-                self.add(record, "video_daily", dt, video, column, amount)
-                self.add(record, "hour_daily", dt, hour, column, amount)
-                if client and self.client_table:
-                    self.add(record, "client_daily", dt, client, column, amount)
-            if channel:
-                self.add(record, "channel_daily", dt, channel, column, amount)
+        if not text(at.event.get("video_id")):
+            self.ingest(at.broker_ms, at.dt, "ignored_no_video_ticks")
+            return
+        if not text(at.event.get("channel_name")):
+            self.ingest(at.broker_ms, at.dt, "ignored_no_channel_ticks")
+        if at.event.get("ad") is True:
+            self.count(at, ad_ms=delta)
+        elif at.event.get("watch_mode") == "background":
+            self.count(at, watch_ms=delta, watch_ms_bg=delta)
+        else:
+            self.count(at, watch_ms=delta, watch_ms_fg=delta)
+
+    def count(self, at: Counted, **amounts: int) -> None:
+        for key in at.rows():
+            self.add(at.broker_ms, key, **amounts)
+        video, channel = text(at.event.get("video_id")), text(at.event.get("channel_name"))
+        if video and at.client and self.client_table:
+            self.add(at.broker_ms, ("client_daily", at.dt, at.client), **amounts)
         if video and channel:
-            label = (delivery, channel.encode())
-            self.labels[dt, video] = max(label, self.labels.get((dt, video), label))
+            label = (at.delivery, channel.encode())
+            self.labels[at.dt, video] = max(label, self.labels.get((at.dt, video), label))
 
     def row(self, key: RowKey) -> dict[str, Any]:
         table, dt, row_id = key

@@ -21,6 +21,7 @@ CHANNELS = ["Chan", "Chan ", "A|B|0", "\uffff", "\U00010000", "é"]
 #: Clock of the event against its delivery: the ends of what is believed, one beside them, and usual ones.
 AGES = [0, 1_000, 5 * HOUR, DAY, 7 * DAY, 7 * DAY + 1, -10 * MINUTE, -10 * MINUTE - 1, 40 * DAY, -DAY]
 SKEWS = [0, 0, -250, 250, HOUR, HOUR + 1, -HOUR, -HOUR - 1]
+ADS = [False, True]
 INVALID_LINES = [
     b"",
     b" ",
@@ -50,7 +51,7 @@ FIELDS: dict[str, list[Any]] = {
     "channel_name": _mostly(*CHANNELS),
     "watch_ms_delta": _mostly(1, 10_000, 60_000, odd=[0, -1, 60_001, 2**70, *ODD]),
     "watch_mode": _mostly("foreground", "background", "absent"),
-    "ad": _mostly(ABSENT, ABSENT, False, True, odd=["true", 1, None]),
+    "ad": _mostly(ABSENT, *ADS, odd=["true", 1, None]),
     "seq": _mostly(*range(8), odd=[ABSENT] * 8 + [-1, 2**53 - 1, 2**53, 2**64, 3.0, True, None, "4"]),
     "seq_epoch": _mostly("boot-1", "boot-2", "b|3", odd=["", None, 5]),
     "event_id": _mostly(*(f"id-{n}" for n in range(8)), odd=["", None, 3]),
