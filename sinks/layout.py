@@ -1,55 +1,72 @@
-"""The shape of a lake's daily files, written down with the first of them and checked at every start.
+"""The shape of a lake's daily files and the topics they come from, written down at first and checked at each start.
 
-Two formats or shard counts in one folder would count every row twice.
+Two formats or shard counts in one folder would count every row twice; topics that were made anew know nothing of
+what the files hold. A check of each file alone would come too late, with the first row of a day that has one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
 
 from sinks.keys import LAYOUT_KEY, Format
-from sinks.patience import patiently
-from sinks.store import PreconditionFailed, Store
+from sinks.patience import Patience, patiently
+from sinks.store import PreconditionFailed, Store, StoreUnavailable
 
 _VERSION: Final = 1
+_NEW_PLACE: Final = (
+    "give SINKS_LAKE a new place and write the days that the topics no longer hold with `watchtime rebuild --from`"
+)
 
 
 class LayoutError(Exception):
-    """The lake was begun with other settings."""
+    """The lake was begun with other settings or topics."""
 
 
-async def settle_layout(store: Store, form: Format, shards: int) -> None:
-    """Write the lake's layout if it has none; LayoutError when it has another."""
-    wanted = {"version": _VERSION, "format": form, "shards": shards}
-    body = orjson.dumps(wanted, option=orjson.OPT_APPEND_NEWLINE)
+async def settle_layout(
+    store: Store, form: Format, shards: int, topic_ids: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Write the lake's layout if it has none, or add topics to it; LayoutError when it says otherwise."""
+    patience = Patience()
     while True:
         found = await patiently(lambda: store.get(LAYOUT_KEY))
-        if found is not None:
-            _compare(orjson.loads(found.body), wanted)
+        layout = orjson.loads(found.body) if found else {}
+        if found:
+            _compare(layout, form, shards, topic_ids)
+        topics = {**layout.get("topics", {}), **topic_ids}
+        wanted = {"version": _VERSION, "format": form, "shards": shards, "topics": dict(sorted(topics.items()))}
+        if wanted == layout:
             return
+        body = orjson.dumps(wanted, option=orjson.OPT_APPEND_NEWLINE)
         try:
-            await patiently(lambda: store.put(LAYOUT_KEY, body, {"version": str(_VERSION)}, etag=None))
+            await store.put(LAYOUT_KEY, body, {"version": str(_VERSION)}, etag=found.stat.etag if found else None)
         except PreconditionFailed:
-            continue  # another worker was first, or an unanswered try of ours was: read what is there
-        return
+            continue  # another worker was first: see what it wrote
+        except StoreUnavailable as why:
+            await patience.bear(why)
 
 
-def _compare(found: dict[str, Any], wanted: dict[str, Any]) -> None:
+def _compare(found: dict[str, Any], form: Format, shards: int, topic_ids: Mapping[str, str]) -> None:
     if found.get("version") != _VERSION:
         raise LayoutError(
             f"{LAYOUT_KEY} has version {found.get('version')!r}, this program knows {_VERSION}: update it"
         )
-    if found.get("format") != wanted["format"]:
+    if found.get("format") != form:
         raise LayoutError(
-            f"the lake's files are {found.get('format')}, SINKS_FORMAT asks for {wanted['format']}: set it back, or "
-            "give SINKS_LAKE a new place and write the days that the topics no longer hold with `watchtime rebuild "
-            "--from`"
+            f"the lake's files are {found.get('format')}, SINKS_FORMAT asks for {form}: set it back, or {_NEW_PLACE}"
         )
-    if found.get("shards") != wanted["shards"]:
+    if found.get("shards") != shards:
         raise LayoutError(
-            f"the lake's days have {found.get('shards')} files a table, but the daily topics now have "
-            f"{wanted['shards']} partitions: give SINKS_LAKE a new place and write the days that the topics no longer "
-            "hold with `watchtime rebuild --from`"
+            f"the lake's days have {found.get('shards')} files a table, but the daily topics now have {shards} "
+            f"partitions: {_NEW_PLACE}"
         )
+    for topic, topic_id in topic_ids.items():
+        known = found.get("topics", {}).get(topic, topic_id)
+        if known != topic_id:
+            raise LayoutError(
+                f"the lake's files come from a topic {topic} with id {known}, but the broker's has id {topic_id}: it "
+                f"was made anew, or the lake belongs to another stack; {_NEW_PLACE}"
+            )

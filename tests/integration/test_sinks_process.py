@@ -183,7 +183,7 @@ async def test_kills_lose_and_double_nothing(fresh_topics, group_prefix, tmp_pat
             and {p: await raw_lines(store, p) for p in sent} == sent
         )
 
-    print(f"\nseed {seed}, {kills} kills: whole again after {await until(complete, f'seed {seed}'):.1f} s")  # noqa: T201
+    print(f"\nseed {seed}, {kills} kills: whole again after {await until(complete, f'seed {seed}'):.1f} s")
     for process in held.values():
         assert process.process.returncode is None, process.said()[-1]
 
@@ -204,7 +204,7 @@ async def test_a_killed_worker_with_a_name_is_back_without_waiting_for_its_sessi
         await processes(broker, group_prefix, **variables)
         took = await until(lambda: _equals(watch_ms(store, dt), 2), "the new row is in its file")
 
-    print(f"\nback after {took:.1f} s")  # noqa: T201
+    print(f"\nback after {took:.1f} s")
     assert took < 10
 
 
@@ -222,6 +222,44 @@ async def test_of_two_workers_with_one_name_the_older_ends(fresh_topics, group_p
         await publish.row(VIDEO, dt, "v", [2, 0, 0, 0])
         await until(lambda: _equals(watch_ms(store, dt), 2), "the newer one works")
     assert newer.process.returncode is None
+
+
+async def test_a_worker_that_wakes_up_after_it_lost_its_partitions_does_no_harm(
+    fresh_topics, group_prefix, tmp_path, processes
+):
+    """Each of two workers is stopped for longer than its session lasts, and goes on where it believes it was."""
+    broker = await fresh_topics(partitions=2, shards=2)
+    store, dt = FolderStore(tmp_path / "lake"), dt_of_ms(now_ms())
+    sent, last = {p: [] for p in range(2)}, 0
+    workers = [await processes(broker, group_prefix) for _ in range(2)]
+    async with publisher(broker, shards=2) as publish:
+
+        async def load(seconds):
+            nonlocal last
+            until_s = time.monotonic() + seconds
+            while time.monotonic() < until_s:
+                last += 1
+                for video in range(10):
+                    await publish.row(VIDEO, dt, f"v{video}", [last, 0, 0, 0])
+                for p, lines in sent.items():
+                    lines.append(line(last, now_ms()))
+                    await publish.events(p, lines[-1:])
+                await asyncio.sleep(0.02)
+
+        await load(3)
+        for process in workers:
+            process.send(signal.SIGSTOP)
+            await load(8)
+            process.send(signal.SIGCONT)
+            await load(2)
+
+    async def complete():
+        rows = await file_rows(store, VIDEO, dt)
+        lines = {p: await raw_lines(store, p) for p in sent}
+        return {row["watch_ms"] for row in rows.values()} == {last} and len(rows) == 10 and lines == sent
+
+    await until(complete, "the lake is whole")
+    assert [process.process.returncode for process in workers] == [None, None]
 
 
 async def test_the_broker_and_the_lake_may_die_and_come_back(
@@ -262,10 +300,10 @@ async def test_the_broker_and_the_lake_may_die_and_come_back(
     await put(2)
     await asyncio.sleep(1)
     await s3.start()
-    print(f"\nS3 back: {await until(lambda: whole(2), 'the second row is in the lake'):.1f} s")  # noqa: T201
+    print(f"\nS3 back: {await until(lambda: whole(2), 'the second row is in the lake'):.1f} s")
     broker.kill()
     await asyncio.sleep(1)
     await broker.start()
     await put(3)
     took = await until(lambda: whole(3), "the third row is in the lake", within_s=60)
-    print(f"broker back: {took:.1f} s, {starts} starts of the worker")  # noqa: T201
+    print(f"broker back: {took:.1f} s, {starts} starts of the worker")

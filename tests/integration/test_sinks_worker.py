@@ -364,19 +364,35 @@ async def test_a_lake_of_topics_that_were_made_anew_is_refused(fresh_topics, gro
     broker = await fresh_topics(partitions=1)
     store = MemoryStore()
     dt = today()
-    for attempt in range(2):
-        async with publisher(broker) as publish:
-            await publish.row(VIDEO, dt, "v", [attempt + 1, 0, 0, 0])
-        running = Worker(settings(broker, f"{group_prefix}-{attempt}"), store)
-        if not attempt:
+    async with publisher(broker) as publish, worker(settings(broker, group_prefix), store):
+        await publish.row(VIDEO, dt, "v", [1, 0, 0, 0])
+        await until(lambda: _has(store, VIDEO, dt, "v"), "the file is there")
+    await fresh_topics(partitions=1)
+
+    failure = await Worker(settings(broker, group_prefix), store).failure()
+
+    assert isinstance(failure, LayoutError)
+    assert "made anew" in str(failure)
+
+
+async def test_a_file_of_another_topic_is_refused_whatever_the_layout_says(fresh_topics, group_prefix):
+    broker = await fresh_topics(partitions=1)
+    store = MemoryStore()
+    dt = today()
+    async with publisher(broker) as publish:
+        await publish.row(VIDEO, dt, "v", [1, 0, 0, 0])
+        async with worker(settings(broker, group_prefix), store):
             await until(lambda: _has(store, VIDEO, dt, "v"), "the file is there")
-            await running.stop()
-            await fresh_topics(partitions=1)
-            continue
-        failure = await running.failure()
+        key = f"{ANALYTICS}video_daily/dt={dt}/data.parquet"
+        found = await store.get(key)
+        metadata = {**found.stat.metadata, "topic-id": str(uuid.UUID(int=7))}
+        await store.put(key, found.body, metadata, etag=found.stat.etag)
+        await publish.row(VIDEO, dt, "v", [2, 0, 0, 0])
+
+    failure = await Worker(settings(broker, group_prefix), store).failure()
 
     assert isinstance(failure, LakeMismatchError)
-    assert "made anew" in str(failure)
+    assert str(uuid.UUID(int=7)) in str(failure)
     assert (await file_rows(store, VIDEO, dt))["v"]["watch_ms"] == 1
 
 
@@ -429,7 +445,7 @@ async def test_a_row_is_in_its_file_within_the_refresh_interval_and_two_seconds(
             await publish.row(VIDEO, dt, name, [1, 0, 0, 0])
             delays.append(await until(lambda name=name: _has(store, VIDEO, dt, name), "the row is in the file"))
             await asyncio.sleep(0.3)
-    print(f"\nrow to file, refresh {refresh_s} s: max {max(delays):.2f} s, median {sorted(delays)[4]:.2f} s")  # noqa: T201
+    print(f"\nrow to file, refresh {refresh_s} s: max {max(delays):.2f} s, median {sorted(delays)[4]:.2f} s")
 
     assert max(delays) < refresh_s + 2
 

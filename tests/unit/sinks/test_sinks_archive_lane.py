@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import itertools
+import time
 import uuid
 
 import pytest
@@ -89,16 +91,22 @@ async def test_records_become_objects_that_say_how_far_they_go():
 
 
 async def test_an_open_object_is_written_again_at_most_each_refresh_interval():
-    store = UnreliableStore(MemoryStore())
-    lane = lane_on(store, refresh_s=0.2)
+    store, times = UnreliableStore(MemoryStore()), []
+
+    async def note(_):
+        times.append(time.monotonic())
+
+    store.before_put = note
+    lane = lane_on(store, refresh_s=0.1)
     await lane.locate(0, 0)
     async with running(lane):
-        for offset in range(50):
+        for offset in range(40):
             lane.feed([event(offset)], offset + 1)
             await asyncio.sleep(0.01)
-        await until(lambda: lane.done() == 50)
+        await until(lambda: lane.done() == 40)
 
-    assert 3 <= len(store.puts) <= 5
+    assert len(times) >= 3
+    assert all(0.099 <= after - before < 1 for before, after in itertools.pairwise(times)), times
     assert set(store.puts) == {FIRST_KEY}
 
 

@@ -23,6 +23,7 @@ FILE = FileProvenance(
     totals=Totals(rows=5, sums={"watch_ms": 2**62, "views": 0}),
     newest=Totals(rows=2, sums={"watch_ms": 1, "views": 0}),
 )
+TOPICS = {"watch.hour_daily": "id-1", "watch.video_daily": "id-2"}
 CHUNK = ChunkProvenance(topic="watch.events", topic_id="x", partition=3, first=0, last=7, state="closed")
 
 
@@ -74,10 +75,28 @@ def test_less_of_anything_is_below(new, below):
 
 async def test_the_first_worker_writes_the_layout_and_the_others_agree():
     store = MemoryStore()
-    await asyncio.gather(*(settle_layout(store, "jsonl", 4) for _ in range(3)))
+    await asyncio.gather(*(settle_layout(store, "jsonl", 4, TOPICS) for _ in range(3)))
 
     found = await store.get(LAYOUT_KEY)
-    assert orjson.loads(found.body) == {"version": 1, "format": "jsonl", "shards": 4}
+    assert orjson.loads(found.body) == {"version": 1, "format": "jsonl", "shards": 4, "topics": TOPICS}
+
+
+async def test_a_table_that_is_switched_on_later_is_added_to_the_layout():
+    store = MemoryStore()
+    await settle_layout(store, "parquet", 1, TOPICS)
+    await settle_layout(store, "parquet", 1, {**TOPICS, "watch.client_daily": "id-9"})
+    await settle_layout(store, "parquet", 1, TOPICS)
+
+    found = await store.get(LAYOUT_KEY)
+    assert orjson.loads(found.body)["topics"] == {"watch.client_daily": "id-9", **TOPICS}
+
+
+async def test_topics_that_were_made_anew_are_refused():
+    store = MemoryStore()
+    await settle_layout(store, "parquet", 1, TOPICS)
+
+    with pytest.raises(LayoutError, match=r"watch.hour_daily with id id-1, but .* id-3: it was made anew"):
+        await settle_layout(store, "parquet", 1, {**TOPICS, "watch.hour_daily": "id-3"})
 
 
 async def test_a_layout_whose_write_was_not_answered_is_taken_as_it_is(monkeypatch):
@@ -85,7 +104,7 @@ async def test_a_layout_whose_write_was_not_answered_is_taken_as_it_is(monkeypat
     store = UnreliableStore(MemoryStore())
     store.after_put = FailTimes(1)
 
-    await settle_layout(store, "parquet", 1)
+    await settle_layout(store, "parquet", 1, TOPICS)
 
     assert store.puts == [LAYOUT_KEY]
 
@@ -96,10 +115,10 @@ async def test_a_layout_whose_write_was_not_answered_is_taken_as_it_is(monkeypat
 )
 async def test_another_layout_is_refused_with_the_way_out(form, shards, said):
     store = MemoryStore()
-    await settle_layout(store, "parquet", 1)
+    await settle_layout(store, "parquet", 1, TOPICS)
 
     with pytest.raises(LayoutError, match=said + ".*watchtime rebuild"):
-        await settle_layout(store, form, shards)
+        await settle_layout(store, form, shards, TOPICS)
 
 
 async def test_a_layout_of_a_later_version_is_not_guessed_at():
@@ -107,7 +126,7 @@ async def test_a_layout_of_a_later_version_is_not_guessed_at():
     await store.put(LAYOUT_KEY, b'{"version":2}', {}, etag=None)
 
     with pytest.raises(LayoutError, match="version 2"):
-        await settle_layout(store, "parquet", 1)
+        await settle_layout(store, "parquet", 1, TOPICS)
 
 
 @pytest.mark.parametrize(
