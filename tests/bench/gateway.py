@@ -3,7 +3,7 @@
 Starts a broker and a gateway of its own in a temporary folder, posts through wrk, and prints per run and as medians:
 POSTs and events a second, latency, and the CPU time that gateway and broker spend on an event.
 
-    python -m tests.bench.gateway [--events 1 50] [--runs 5] [--seconds 8] [--connections 64] [--json]
+    python -m tests.bench.gateway [--events 1 50] [--runs 5] [--seconds 8] [--connections 128] [--json]
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, nargs="+", default=[1, 50], help="events in a POST")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=8, help="length of a run")
-    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--connections", type=int, default=128)
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     args = parser.parse_args()
     if shutil.which("wrk") is None:
