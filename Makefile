@@ -8,7 +8,7 @@ BIN := .venv/bin
 #: More words for pytest, as in: make unit ARGS='-k ports'
 ARGS ?=
 
-.PHONY: help install demo test check format unit integration faults extension e2e bench-streams bench-gateway lock clean
+.PHONY: help install demo test check format unit integration faults extension check-extension e2e bench-streams bench-gateway lock clean
 
 help: ## list these tasks
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -20,8 +20,8 @@ install: .venv/.installed ## create .venv with everything in it (at once when no
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Watchtime needs Python 3.11 or newer, this is " + sys.version)'
 	@test -x $(BIN)/python || { echo "creating .venv"; $(PYTHON) -m venv .venv; }
 	@echo "installing Python packages into .venv"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all]' --group dev
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[all]' --group dev
 	@touch $@
 
 node_modules/.package-lock.json: package.json package-lock.json
@@ -36,7 +36,7 @@ demo: install ## see it work: viewers, live totals, daily files, a query, a reco
 test: install node_modules/.package-lock.json ## install what tests need and run them: unit, integration, short fault tests
 	@$(BIN)/watchtime doctor --fix --fetch
 	npm test --silent
-	$(BIN)/pytest tests/unit tests/integration tests/faults -m 'not slow' $(ARGS)
+	$(BIN)/pytest tests/unit tests/integration tests/faults tests/e2e -m 'not slow' $(ARGS)
 
 check: install ## what a change must pass before tests: ruff, format, mypy
 	$(BIN)/ruff check .
@@ -58,12 +58,15 @@ faults: install ## kills, cuts and repeats against an independent oracle, the lo
 	@$(BIN)/watchtime doctor --fix --fetch
 	$(BIN)/pytest tests/faults $(ARGS)
 
-extension: node_modules/.package-lock.json ## types, lint and tests of the browser extension
+extension: node_modules/.package-lock.json ## pack the browser extension for a store: build/watchtime-extension.zip
+	npm run --silent pack
+
+check-extension: node_modules/.package-lock.json ## types, lint and tests of the browser extension
 	npm run --silent check
 
-e2e: install ## a real browser with the extension
+e2e: install ## a real browser with the extension, up to the rows in the lake
 	@$(BIN)/watchtime doctor --fix --fetch
-	$(BIN)/pytest tests/e2e $(ARGS)
+	WATCHTIME_E2E_LAKE=1 $(BIN)/pytest tests/e2e $(ARGS)
 
 bench-streams: install ## events a second of one stream worker
 	@$(BIN)/watchtime doctor --fix --fetch

@@ -58,11 +58,20 @@ ext.onMessage(async (message, from) => {
 ext.onAlarm(() => void upkeep());
 ext.onBrowserStart(() => void upkeep());
 ext.onInstalled((why) => {
-  void ready.then(mark);
-  if (why === "install") {
-    void ext.openPage("consent/consent.html");
-  }
+  void welcome(why);
 });
+
+/**
+ * A new installation says first what it does; one that was put back (same profile, known answer) need not.
+ * @param {string} why
+ */
+async function welcome(why) {
+  await ready;
+  await mark();
+  if (why === "install" && (await settings()).consented_ts === null) {
+    await ext.openPage("consent/consent.html");
+  }
+}
 
 /** What any page's script may ask. */
 const forPages = {

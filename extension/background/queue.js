@@ -36,7 +36,7 @@ const META = "meta";
 export const TOO_OLD = "older than 14 days";
 export const TOO_MANY = "more than 50,000 waiting";
 export const TOO_LARGE = "event too large";
-export const LOST_IN_PAGE = "the page could not hand it over";
+export const LOST_IN_PAGE = "lost before they could be stored";
 
 export class Queue {
   #database;

@@ -9,7 +9,8 @@ const { settings } = await ext.ask({ kind: "status" });
 element("address").textContent = settings.address;
 element("local").hidden = !/^https?:\/\/(127\.0\.0\.1|localhost|\[::1\])(:|\/|$)/.test(settings.address);
 if (settings.consented_ts !== null) {
-  result.textContent = "You have agreed already. Pause in the popup, or use “Stop measuring” to withdraw.";
+  result.textContent = "You have agreed. To withdraw, press “Stop measuring”.";
+  element("agree").hidden = true;
   element("decline").textContent = "Stop measuring";
 }
 
@@ -19,6 +20,8 @@ if (settings.consented_ts !== null) {
  */
 async function decide(consented_ts, says) {
   await ext.ask({ kind: "change", change: { consented_ts } });
+  element("agree").hidden = consented_ts !== null;
+  element("decline").textContent = consented_ts === null ? "Not now" : "Stop measuring";
   result.textContent = says;
 }
 

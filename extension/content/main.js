@@ -9,7 +9,7 @@ import { isEmbedded, Page, PAGE_EVENTS, plainUrl, VIDEO_EVENTS } from "./page.js
 import { Tracker } from "./tracker.js";
 
 /** How often the running tick is put where a dying browser cannot lose it, ms. */
-const KEEP_MS = 1_000;
+const KEEP_MS = 500;
 /** Slow look for whatever no event tells, ms. */
 const IDLE_LOOK_MS = 1_000;
 const GREET_AGAIN_MS = 2_000;

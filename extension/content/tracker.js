@@ -6,6 +6,8 @@
  * What counts, for the stretch between two observations: wall time, and never more than the media's own
  * progress at its rate, and nothing at all when the stretch began paused, stalled or seeking. So a sleeping
  * laptop, a frozen tab or a spinner adds nothing, and 2x speed counts what the clock on the wall says.
+ * A player reports its position in small leaps; a quarter second that it was behind may count with the next stretch,
+ * so that the sum is right, and still never more than the wall time or the progress.
  *
  * What a view is: the first progress of a video that is no advertisement; again after `ended`; again after a
  * jump back to the start once half of the video was seen (loop, replay).
@@ -21,6 +23,8 @@ export const CHANNEL_WAIT_MS = 2_500;
 export const MAX_GAP_MS = 65_000;
 /** A stretch that ends in a jump has no measurable progress: believe this much, one `timeupdate` interval. */
 export const JUMP_MS = 300;
+/** How far a player's position may lag behind and catch up. */
+export const LAG_MS = 250;
 /** Ticks end at quarter hours, so that every hour and every local midnight keeps its own time. */
 const QUARTER_MS = 900_000;
 /** A jump to before this position may be a replay. */
@@ -90,6 +94,8 @@ export class Tracker {
   #tick = null;
   /** @type {PageEvent[]} */
   #out = [];
+  /** Wall time of this stretch of playing that the media's position has not caught up with. */
+  #lag_ms = 0;
   #newId;
 
   /** @param {{newId: () => string}} options newId names each view */
@@ -170,16 +176,19 @@ export class Tracker {
       return;
     }
     if (!was?.advancing || !view || wall < 0) {
+      this.#lag_ms = 0;
       return;
     }
     const is = next.video;
     const same = is !== null && is.id === was.id && is.src === was.src && is.ad === was.ad;
     const progress_ms = is && same ? (is.position_s - was.position_s) * 1000 : -1;
-    const ms = Math.min(wall, MAX_DELTA_MS, progress_ms < 0 ? JUMP_MS : progress_ms / was.rate);
+    const jumped = progress_ms < 0;
+    const ms = jumped ? Math.min(wall, JUMP_MS) : Math.min(wall + this.#lag_ms, MAX_DELTA_MS, progress_ms / was.rate);
+    this.#lag_ms = jumped ? 0 : Math.min(LAG_MS, Math.max(0, wall + this.#lag_ms - ms));
     if (ms > 0) {
       this.#add(ms, ms * was.rate, last, next, was, view);
     }
-    if (is && same && progress_ms < 0 && !was.ad && isReplay(view, was, is)) {
+    if (is && same && jumped && !was.ad && isReplay(view, was, is)) {
       view.ended = true; // #follow opens the next view
       this.#stop("ended", next);
     }

@@ -61,6 +61,8 @@ class Browser:
             "--autoplay-policy=no-user-gesture-required",
         ):
             options.add_argument(argument)
+        # Else an unpacked extension that is loaded anew stays switched off.
+        options.add_experimental_option("prefs", {"extensions.ui.developer_mode": True})
         self.driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
         self.driver.set_script_timeout(30)
 
@@ -99,10 +101,11 @@ class Browser:
     def ask(self, message: dict[str, Any]) -> Any:
         """Send a message to the service worker from the extension's page that is open."""
         answer = self.driver.execute_async_script(
-            "const done = arguments[1]; chrome.runtime.sendMessage(arguments[0]).then(done, (e) => done({error: String(e)}))",
+            "const [message, done] = arguments;"
+            "chrome.runtime.sendMessage(message).then(done, (error) => done({ok: false, error: String(error)}));",
             message,
         )
-        assert answer and answer.get("ok"), answer
+        assert answer["ok"], answer
         return answer.get("value")
 
     def youtube(self, path: str) -> None:
@@ -145,10 +148,18 @@ class Browser:
 
     def stored_keys(self) -> list[str]:
         """Return what the extension keeps in its storage, by an extension page that is open."""
-        return self.driver.execute_async_script("chrome.storage.local.get(null).then((all) => arguments[0](Object.keys(all)))")
+        return self.driver.execute_async_script(
+            "chrome.storage.local.get(null).then((all) => arguments[0](Object.keys(all)))"
+        )
 
-    def wait_for_worker(self) -> None:
-        """Wait until the service worker runs."""
+    def update_extension(self) -> None:
+        """Load the extension anew, as an update does; its own pages close, other pages stay as they are."""
+        page = self.driver.current_window_handle
+        self.driver.switch_to.new_window("tab")
+        self.open_page("options/options.html")
+        self.js("setTimeout(() => chrome.runtime.reload())")
+        wait_for(lambda: len(self.driver.window_handles) == 1, "the extension's page closed")
+        self.driver.switch_to.window(page)
         wait_for(lambda: self._targets("service_worker", self.base), "a running service worker")
 
     def kill_worker(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from tests.e2e.browser import Browser
 from tests.e2e.fake_youtube.server import FakeYouTube, make_media
 from tests.e2e.ingest import IngestServer
+from tests.e2e.lake import Lake
 from tests.e2e.loop import BackgroundLoop
 from tests.servers import unavailable
 
@@ -46,10 +48,24 @@ def site(site_server: FakeYouTube) -> FakeYouTube:
     return site_server
 
 
+@pytest.fixture(scope="session")
+def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake | None]:
+    """A stack behind the gateway where WATCHTIME_E2E_LAKE is set: every comparison then goes on to the daily files."""
+    if not os.environ.get("WATCHTIME_E2E_LAKE"):
+        yield None
+        return
+    request.getfixturevalue("cache")
+    request.getfixturevalue("java")
+    lake = Lake(tmp_path_factory.mktemp("stack"))
+    lake.up()
+    yield lake
+    lake.down()
+
+
 @pytest.fixture
-def ingest(background: BackgroundLoop) -> Iterator[IngestServer]:
+def ingest(background: BackgroundLoop, lake: Lake | None) -> Iterator[IngestServer]:
     """A gateway of this test's own."""
-    server = IngestServer(background)
+    server = IngestServer(background, lake)
     server.start()
     yield server
     server.stop()

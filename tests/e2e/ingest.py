@@ -1,4 +1,7 @@
-"""The real gateway with its in-memory publisher, and the sums of what it accepted."""
+"""The real gateway application, in this process so that a test can break it, and the sums of what it accepted.
+
+It publishes into memory; with a lake behind it also to that stack's broker, and then the daily files can be asked.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,17 @@ from gateway.app import build_app
 from gateway.publish import MemoryPublisher
 from gateway.settings import Settings
 from streams.contract import topics
+from tests.e2e.lake import Lake, RelayPublisher
 from tests.e2e.loop import BackgroundLoop
 
 
 class IngestServer:
     """A gateway that can go down and come back on the same port; what it took before stays."""
 
-    def __init__(self, background: BackgroundLoop) -> None:
+    def __init__(self, background: BackgroundLoop, lake: Lake | None = None) -> None:
         self._background = background
+        self._lake = lake
+        self._lake_before = lake.video_ms() if lake else Counter()
         self._runner: web.AppRunner | None = None
         self._publishers: list[MemoryPublisher] = []
         self.port = 0
@@ -55,11 +61,6 @@ class IngestServer:
         """How many requests wait for their acknowledgement."""
         return len(self.publisher.open._waiters)
 
-    def forget(self) -> None:
-        """Begin with nothing taken."""
-        for publisher in self._publishers:
-            publisher.records.clear()
-
     def lines(self) -> list[dict[str, Any]]:
         """Every accepted line, repeats included."""
         return [json.loads(line) for record in self._records(topics.EVENTS) for line in record.value.splitlines()]
@@ -93,14 +94,26 @@ class IngestServer:
         deadline = time.monotonic() + timeout_s
         while True:
             for event in self.events():
-                if event["event_type"] == event_type and all(event.get(name) == value for name, value in fields.items()):
+                if event["event_type"] == event_type and all(
+                    event.get(name) == value for name, value in fields.items()
+                ):
                     return event
             if time.monotonic() > deadline:
                 raise AssertionError(f"no {event_type} with {fields} within {timeout_s} s, only {self.events()}")
             time.sleep(0.05)
 
+    def lake_difference(self) -> str | None:
+        """Say how the rows in the lake differ from what was accepted; None when not at all, or without a lake."""
+        if self._lake is None:
+            return None
+        expected = self.sums_ms() + Counter({(video, "views"): count for video, count in self.views().items()})
+        rows = self._lake.video_ms()
+        rows.subtract(self._lake_before)
+        found = +rows
+        return None if found == expected else f"accepted {dict(expected)}, in the lake {dict(found)}"
+
     async def _start(self) -> None:
-        publisher = MemoryPublisher()
+        publisher = RelayPublisher(self._lake.bootstrap_servers) if self._lake else MemoryPublisher()
         self._publishers.append(publisher)
         self._runner = web.AppRunner(build_app(Settings(), publisher), access_log=None, auto_decompress=False)
         await self._runner.setup()

@@ -25,7 +25,10 @@ def test_an_ordinary_visit(browser, site, ingest):
     assert ingest.views() == {"plain000001": 1, "plain000002": 1}
     channels = {(event["video_id"], event["channel_name"]) for event in ingest.events()}
     assert channels == {("plain000001", "Channel One"), ("plain000002", "Канал Два & Söhne")}
-    assert {event["channel_id"] for event in ingest.events()} == {"UCone4567890123456789012", "UCtwo4567890123456789012"}
+    assert {event["channel_id"] for event in ingest.events()} == {
+        "UCone4567890123456789012",
+        "UCtwo4567890123456789012",
+    }
 
 
 @pytest.mark.slow
@@ -85,7 +88,7 @@ def test_rates(browser, site, ingest, rate):
     leave_and_compare(browser, site, ingest)
 
     content_ms = sum(event.get("content_ms", 0) for event in ingest.events())
-    assert content_ms == pytest.approx(ingest.sums_ms()["plain000001", "fg"] * rate, rel=0.05)
+    assert content_ms == pytest.approx(ingest.sums_ms()["plain000001", "fg"] * rate, abs=800)
 
 
 @pytest.mark.slow
@@ -95,7 +98,7 @@ def test_rate_changes_and_seeks(browser, site, ingest):
         browser.play_for(3)
         browser.js(f"site.main.video.{script}")
     browser.play_for(3)
-    leave_and_compare(browser, site, ingest)
+    leave_and_compare(browser, site, ingest, seeks=True)
 
     assert ingest.views() == {"plain000001": 1}
 
@@ -131,7 +134,9 @@ def test_five_videos_without_a_reload(browser, site, ingest):
     leave_and_compare(browser, site, ingest)
 
     assert ingest.views() == {f"plain00000{number}": 1 for number in range(1, 6)}
-    channels = {(event["video_id"][-1], event["channel_handle"]) for event in ingest.events() if "channel_handle" in event}
+    channels = {
+        (event["video_id"][-1], event["channel_handle"]) for event in ingest.events() if "channel_handle" in event
+    }
     assert channels <= {("1", "@one"), ("2", "@two"), ("3", "@one"), ("4", "@two"), ("5", "@one")}
 
 
@@ -226,7 +231,7 @@ def test_live(browser, site, ingest):
     browser.play_for(12)
     browser.js("site.main.video.currentTime = 7260")
     browser.play_for(3)
-    leave_and_compare(browser, site, ingest)
+    leave_and_compare(browser, site, ingest, seeks=True)
 
     assert ingest.views() == {"livestream1": 1}
     assert {event["page_type"] for event in ingest.events()} == {"live"}
@@ -267,5 +272,7 @@ def test_a_channel_that_never_comes(browser, site, ingest):
     browser.play_for(5)
     leave_and_compare(browser, site, ingest)
 
-    assert [event["context_type"] for event in ingest.events() if event["event_type"] == "context_missing"] == ["channel"]
+    assert [event["context_type"] for event in ingest.events() if event["event_type"] == "context_missing"] == [
+        "channel"
+    ]
     assert not any("channel_name" in event for event in ingest.events())

@@ -16,6 +16,7 @@ const SITUATIONS = [
   ["2x counts wall time", (p) => p.play(10, { rate: 2 }), { fg: 10, views: 1 }],
   ["0.25x counts wall time", (p) => p.play(10, { rate: 0.25 }), { fg: 10, views: 1 }],
   ["4x counts wall time", (p) => p.play(10, { rate: 4 }), { fg: 10, views: 1 }],
+  ["a position that lags and catches up", (p) => leaps(p), { fg: 10, views: 1 }],
   ["a page that fakes progress counts no more than the clock", (p) => fakeProgress(p), { fg: 10, views: 1 }],
   ["hidden", (p) => p.play(3).see({}, { visible: false }).play(7), { fg: 3, bg: 7, views: 1 }],
   ["opened in a background tab", (p) => p.see({}, { visible: false }).play(5), { bg: 5, views: 1 }],
@@ -57,6 +58,16 @@ function starve(p) {
   p.see({ advancing: true, paused: false });
   for (let i = 1; i <= 10; i++) {
     p.pass(1).see({ position_s: i * 0.3 });
+  }
+}
+
+/** Looks that come early and late by turns see 0.1 and 0.4 s of progress. @param {ScriptedPlayer} p */
+function leaps(p) {
+  p.see({ advancing: true, paused: false });
+  let position_s = 0;
+  for (let i = 0; i < 40; i++) {
+    position_s += i % 2 ? 0.4 : 0.1;
+    p.pass(0.25).see({ position_s });
   }
 }
 
