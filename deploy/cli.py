@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "demo": Command("deploy.demo", "simulated viewers, live totals, files, a query and a reconciliation"),
     "load": Command("deploy.load", "send events at a fixed rate and measure latency"),
     "reconcile": Command("sinks.reconcile_command", "recompute a day from the raw archive and compare"),
+    "rebuild": Command("sinks.rebuild_command", "write a day's files again from raw objects"),
     "query": Command("athena.query_command", "query the lake's tables with SQL"),
     "refold": Command("deploy.refold", "fold the raw topic again, when state is lost or wrong"),
     "topics": Command("deploy.topics", "create and check the topics on any Kafka cluster"),

@@ -74,7 +74,7 @@ class FolderStore:
 
     def _read(self, key: str) -> StoredObject | None:
         found = self._read_once(key)
-        if found is None or found.stat.metadata:
+        if found is None or found.stat.metadata or not self._private.is_dir():
             return found
         # The content was replaced between the two reads, or it never had metadata: the lock tells which.
         with self._locked():

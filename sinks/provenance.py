@@ -12,6 +12,9 @@ from typing import Final, Literal
 import orjson
 
 REBUILT_FIELD: Final = "rebuilt"
+#: Its values.
+_OVER: Final = "true"
+_MENDED: Final = "open"
 
 
 class ForeignObjectError(Exception):
@@ -45,8 +48,10 @@ class FileProvenance:
     totals: Totals
     #: The same of the rows of the greatest generation alone; the others may still be replaced by lower ones.
     newest: Totals
-    #: Written by `watchtime rebuild`: the worker keeps its hands off.
+    #: Written by `watchtime rebuild` about a day that is over: the worker keeps its hands off.
     rebuilt: bool = field(default=False)
+    #: Written by `watchtime rebuild` about a day that may still change: the worker goes on from `offset`.
+    mended: bool = field(default=False)
 
     def encode(self) -> dict[str, str]:
         """Return the metadata to be stored."""
@@ -61,8 +66,8 @@ class FileProvenance:
             "newest-rows": str(self.newest.rows),
             "newest-sums": orjson.dumps(dict(self.newest.sums)).decode(),
         }
-        if self.rebuilt:
-            metadata[REBUILT_FIELD] = "true"
+        if self.rebuilt or self.mended:
+            metadata[REBUILT_FIELD] = _OVER if self.rebuilt else _MENDED
         return metadata
 
     @classmethod
@@ -77,7 +82,8 @@ class FileProvenance:
                 content_hash=metadata["sha256"],
                 totals=Totals(rows=int(metadata["rows"]), sums=orjson.loads(metadata["sums"])),
                 newest=Totals(rows=int(metadata["newest-rows"]), sums=orjson.loads(metadata["newest-sums"])),
-                rebuilt=metadata.get(REBUILT_FIELD) == "true",
+                rebuilt=metadata.get(REBUILT_FIELD) == _OVER,
+                mended=metadata.get(REBUILT_FIELD) == _MENDED,
             )
         except (KeyError, ValueError) as error:
             raise ForeignObjectError(

@@ -6,7 +6,7 @@ columns and time limits with the contract, and no counting code with the streams
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,6 +57,13 @@ class Recount:
             self.connection.register("batch", batch)
             self.connection.execute(sql.insert_batch(self.day_rule))
             self.connection.unregister("batch")
+
+    def add_parts(self, paths: Sequence[Path]) -> None:
+        """Take in lines that are columns in files already."""
+        if paths:
+            self.connection.execute(
+                sql.insert_batch(self.day_rule, "read_parquet($paths)"), {"paths": [str(path) for path in paths]}
+            )
 
     def judge(self) -> Beyond:
         """Find the repeats, count the day, and return what went beyond the window."""

@@ -84,13 +84,14 @@ def render(finding: Finding) -> str:
             f"beyond the window of repeats: {finding.counted_again} repeats counted again, "
             f"{finding.dropped} late first deliveries dropped (as the window says; no drift)",
         )
-    lines.extend(_difference(difference) for difference in finding.differences)
+    lines.extend(difference_line(difference) for difference in finding.differences)
     if len(finding.differences) < finding.drift:
         lines.append(f"… and {finding.drift - len(finding.differences)} more rows")
     return "\n".join(lines) + "\n"
 
 
-def _difference(difference: dict[str, Any]) -> str:
+def difference_line(difference: dict[str, Any]) -> str:
+    """Return one difference as a line for a person."""
     where = f"  {difference['table']} {difference['id']!r}"
     if "error" in difference:
         return f"{where}: {difference['error']}"

@@ -35,15 +35,15 @@ _INSTANT: Final[dict[str, str]] = {
 _MOVED: Final[dict[str, str]] = {"event": f"NOT {_BELIEVED}", "received": "false", "local": f"NOT {_BELIEVED}"}
 
 
-def insert_batch(day_rule: DayRule) -> str:
-    """Return the statement that takes the lines of `batch` in, with their slots."""
+def insert_batch(day_rule: DayRule, source: str = "batch") -> str:
+    """Return the statement that takes the lines of `batch`, or of another source, in, with their slots."""
     return f"""
 INSERT INTO line
 SELECT * EXCLUDE (instant, is_moved),
   CASE WHEN valid THEN strftime(DATE '1970-01-01' + (instant // {DAY_MS})::INTEGER, '%Y-%m-%d') ELSE broker_dt END,
   CASE WHEN valid THEN instant % {DAY_MS} // {HOUR_MS} END,
   valid AND is_moved
-FROM (SELECT *, {_INSTANT[day_rule]} AS instant, {_MOVED[day_rule]} AS is_moved FROM batch)
+FROM (SELECT *, {_INSTANT[day_rule]} AS instant, {_MOVED[day_rule]} AS is_moved FROM {source})
 """
 
 

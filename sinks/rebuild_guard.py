@@ -1,0 +1,70 @@
+"""What must be so before the files of a day may be rebuilt whose topics can still change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from sinks.keys import topic8
+from sinks.raw_days import Continuity, RawHoleError
+from sinks.reconcile_day import Stack, check_ends
+from sinks.reconcile_settle import Log
+from streams.contract.rows import TABLES
+from streams.contract.topics import EVENTS, SINKS_GROUP
+from streams.topic_id import TopicIdError, topic_ids
+
+
+class OpenDayError(Exception):
+    """A day that may still change cannot be rebuilt now."""
+
+
+async def check_sinks_are_down(stack: Stack) -> None:
+    """Raise OpenDayError while sinks write files, or when that cannot be told."""
+    group = f"{stack.group}-{SINKS_GROUP}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap_servers)
+    try:
+        await admin.start()
+        members = _members(await admin.describe_consumer_groups([group]))
+    except KafkaError as error:
+        raise OpenDayError(
+            f"the day may still change, and the broker at {stack.bootstrap_servers} does not tell whether sinks run "
+            f"({error!r}): start it; `watchtime down sinks` stops the sinks alone"
+        ) from error
+    finally:
+        await admin.close()
+    if members:
+        raise OpenDayError(
+            f"the day may still change, and {members} sinks of group {group} are writing its files: stop them with "
+            "`watchtime down sinks`, rebuild, and start them again with `watchtime up`"
+        )
+
+
+def _members(answers: Any) -> int:  # noqa: ANN401 - aiokafka ships no types
+    return sum(len(group[5]) for answer in answers for group in answer.groups)
+
+
+async def check_archive_is_whole(stack: Stack, continuity: Continuity) -> None:
+    """Raise OpenDayError unless the archive holds everything that the raw topic holds."""
+    try:
+        ids = await topic_ids(stack.bootstrap_servers, [EVENTS])
+        async with Log(stack.bootstrap_servers) as log:
+            await check_ends(continuity, topic8(ids[EVENTS]), log, await log.ends(EVENTS), await log.starts(EVENTS))
+    except RawHoleError as hole:
+        raise OpenDayError(
+            f"the archive is behind, so the day would come out too small: {hole}. Start the sinks, wait until "
+            "`watchtime status` shows no lag, stop them with `watchtime down sinks` and rebuild then"
+        ) from hole
+
+
+async def daily_topic_ids(stack: Stack) -> dict[str, str]:
+    """Return the ids of those daily topics that exist."""
+    found = {}
+    for table in TABLES:
+        try:
+            ids = await topic_ids(stack.bootstrap_servers, [table.topic])
+        except TopicIdError:
+            continue
+        found[table.topic] = str(ids[table.topic])
+    return found

@@ -1,0 +1,85 @@
+r"""The lines of raw objects, ours and the reference's, on their way to be counted again. Pure.
+
+Ours hold one event a line. The reference's objects were put together by a delivery service from whatever its
+producers sent: lines, but also objects joined without a newline, or several on one line.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+from streams.contract.event import decode_line, split_lines
+
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+#: What stands for a number that JSON does not know but Python reads: neither null nor an integer.
+_NO_INTEGER: Final = 0.5
+
+
+class BrokenObjectError(Exception):
+    """A raw object cannot be decompressed."""
+
+
+def content(key: str, body: bytes) -> bytes:
+    """Return an object's content, decompressed if it is gzip, whatever its name says."""
+    if not body.startswith(_GZIP_MAGIC):
+        return body
+    try:
+        return gzip.decompress(body)
+    except (EOFError, OSError, zlib.error) as error:
+        raise BrokenObjectError(
+            f"{key} begins as gzip and cannot be decompressed ({error}): fetch it again from where it came, "
+            "or move it away to count the day without it"
+        ) from error
+
+
+def foreign_lines(text: bytes) -> list[bytes]:
+    """Return the objects of the reference's content, one each; what is none comes as one piece to the line's end."""
+    return [piece for line in split_lines(text) if line.strip() for piece in _pieces(line)]
+
+
+def _pieces(line: bytes) -> Iterator[bytes]:
+    if decode_line(line) is not None:
+        yield line
+        return
+    # Latin-1 gives a character for each byte, so that places in the text are places in the line.
+    text, at = line.decode("latin-1"), 0
+    while start := _NEXT.match(text, at):
+        at = start.end()
+        end = _object_end(text, at)
+        yield line[at:end]
+        if end is None:
+            return
+        at = end
+
+
+_NEXT: Final = re.compile(r"\s*(?=\S)")
+_DECODER: Final = json.JSONDecoder()
+
+
+def _object_end(text: str, start: int) -> int | None:
+    """Return where the JSON object that begins at `start` ends, None when none begins there."""
+    if text[start] != "{":
+        return None
+    try:
+        return _DECODER.raw_decode(text, start)[1]
+    except (ValueError, RecursionError):
+        return None
+
+
+def strict_lines(text: bytes) -> list[bytes]:
+    """Return the lines as the reference's processor reads them: Python's splitlines, and its JSON."""
+    return [_strict_line(line) for line in text.decode("utf-8", errors="replace").splitlines()]
+
+
+def _strict_line(line: str) -> bytes:
+    """Return a line in a form that strict JSON reads alike: Python takes NaN for a number."""
+    try:
+        value: Any = json.loads(line.strip(), parse_constant=lambda _: _NO_INTEGER)
+    except (ValueError, RecursionError):
+        return b""
+    return json.dumps(value).encode() if isinstance(value, dict) else b""

@@ -1,0 +1,143 @@
+"""Where a rebuilt day's lines come from: the own raw archive, and every lake or bucket that --from names.
+
+A source may be another lake of this project, whose chunks count as ours do, or the reference's bucket, whose objects
+are known by their day alone. A chunk that lies in two lakes is one chunk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from sinks.keys import RAW, day_folder
+from sinks.lake import Lake
+from sinks.raw_days import FIRST_DAY, LAST_DAY, Continuity, RawHoleError, chunk_of
+from sinks.store import Store, StoreError
+from streams.contract.days import shift_dt
+from streams.contract.topics import EVENTS
+
+#: Where the reference moves an object when it has processed it.
+PROCESSED: Final = "raw-processed/"
+#: First raw day whose lines may count on a day: its viewers may be a day ahead, and clocks ten minutes.
+_FIRST_COUNTED: Final = -2
+_HEADS: Final = 8
+
+
+class NoSourceError(Exception):
+    """A place that --from names is not what it should be."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A lake or bucket with raw objects."""
+
+    url: str
+    store: Store
+    #: Whether the reference's objects in it are wanted: yes when it was named.
+    foreign: bool
+
+
+class Findings(NamedTuple):
+    """The raw objects that matter to a day, in the order in which they are read, and how far each partition goes."""
+
+    objects: list[Found]
+    continuity: Continuity
+
+
+class Found(NamedTuple):
+    """A raw object that is to be read."""
+
+    source: Source
+    key: str
+    #: Day in the key.
+    dt: str
+    #: Whether it is the reference's, and not a chunk of an archive of ours.
+    foreign: bool
+    etag: str
+    #: Bytes as stored.
+    size: int
+    metadata: Mapping[str, str]
+
+
+def source_of(url: str, own: Lake, own_store: Store) -> Source:
+    """Return the source that a --from names; in the own bucket with the own credentials, else as boto3 finds them."""
+    parts, home = urlsplit(url), urlsplit(own.url)
+    if url.rstrip("/") == own.url.rstrip("/"):
+        return Source(own.url, own_store, foreign=True)
+    if parts.scheme == "s3" and (parts.scheme, parts.netloc) == (home.scheme, home.netloc):
+        lake = Lake(
+            url=url,
+            s3_endpoint=own.s3_endpoint,
+            access_key=own.access_key,
+            secret_key=own.secret_key,
+            region=own.region,
+        )
+    else:
+        lake = Lake(url=url)
+    try:
+        return Source(url, lake.store(), foreign=True)
+    except ValueError as error:
+        raise NoSourceError(f"--from {error}") from error
+
+
+async def find_objects(sources: Sequence[Source], dt: str, *, dedupe: bool) -> Findings:
+    """Return the raw objects that matter to a day, the reference's first, each in the order of deliveries."""
+    foreign: list[tuple[str, Source, str]] = []
+    chunks: dict[tuple[str, str, int, int], tuple[Source, str, str]] = {}
+    for source in sources:
+        if source.foreign:
+            await _check_source(source)
+        for offset in range(FIRST_DAY, LAST_DAY + 1):
+            day = shift_dt(dt, offset)
+            for key in await _keys(source, day):
+                chunk = chunk_of(key)
+                if chunk is not None:
+                    if chunk.topic == EVENTS:
+                        chunks.setdefault((chunk.topic, chunk.topic8, chunk.partition, chunk.first), (source, key, day))
+                elif source.foreign and (dedupe or offset >= _FIRST_COUNTED):
+                    foreign.append((day, source, key))
+    wanted = [(source, key, day, True) for day, source, key in sorted(foreign, key=lambda found: (found[0], found[2]))]
+    wanted += [(*chunks[place], False) for place in sorted(chunks)]
+    return await _look(wanted)
+
+
+async def _keys(source: Source, dt: str) -> list[str]:
+    """Return the objects of a raw day; one that the reference was just moving is in both places and counts once."""
+    keys = await source.store.keys(day_folder(dt))
+    if source.foreign:
+        named = {key.removeprefix(RAW) for key in keys}
+        moved = await source.store.keys(PROCESSED + day_folder(dt).removeprefix(RAW))
+        keys += [key for key in moved if key.removeprefix(PROCESSED) not in named]
+    # Consoles and some tools make an empty object for each folder.
+    return [key for key in keys if not key.endswith("/")]
+
+
+async def _check_source(source: Source) -> None:
+    try:
+        if await source.store.folders(RAW) or await source.store.folders(PROCESSED):
+            return
+    except StoreError as error:
+        raise NoSourceError(f"--from {source.url} cannot be read: {error}") from error
+    raise NoSourceError(f"--from {source.url} has no raw/YYYY/MM/DD/ in it: name the bucket or folder that holds raw/")
+
+
+async def _look(wanted: Sequence[tuple[Source, str, str, bool]]) -> Findings:
+    gate = asyncio.Semaphore(_HEADS)
+
+    async def look(source: Source, key: str, dt: str, foreign: bool) -> Found:  # noqa: FBT001 - the shape of a row
+        async with gate:
+            stat = await source.store.head(key)
+        if stat is None:
+            raise RawHoleError(f"{key} was listed and is gone: does another program delete raw objects?")
+        return Found(source, key, dt, foreign, stat.etag, stat.size, stat.metadata)
+
+    found = await asyncio.gather(*(look(*one) for one in wanted))
+    continuity = Continuity()
+    for one in found:
+        chunk = chunk_of(one.key)
+        if chunk is not None:
+            continuity.see(chunk, one.metadata)
+    return Findings(found, continuity)
