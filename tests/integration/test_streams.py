@@ -1,0 +1,170 @@
+"""Stream workers on a real broker: their daily topics against the plain fold of the raw topic."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from streams.contract import topics
+from streams.provision import provision
+from tests.integration.stream_workers import (
+    Worker,
+    feed,
+    group_offsets_exist,
+    published_rows,
+    raw_records,
+    settled,
+    until,
+    workers,
+)
+from tests.servers import FreshTopics
+from tests.unit.streams.plain_fold import plain_rows
+
+ALONE = {"instance": "only"}
+
+
+async def assert_published(
+    bootstrap_servers: str, group: str, rule: str = "event", *, client_table: bool = False
+) -> None:
+    """Wait for the workers, and compare the daily topics with the plain fold of the raw topic."""
+    await settled(bootstrap_servers, group)
+    expected = plain_rows(await raw_records(bootstrap_servers), rule, client_table=client_table)
+
+    assert expected
+    assert await published_rows(bootstrap_servers, client_table=client_table) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "shards", "rule", "client_table"),
+    [(["only"], 1, "event", "off"), (["a", "b", "c"], 3, "local", "on"), (["", ""], 2, "received", "off")],
+)
+async def test_daily_topics_hold_what_the_plain_fold_counts(  # noqa: PLR0913, PLR0917
+    fresh_topics: FreshTopics,
+    group_prefix: str,
+    tmp_path: Path,
+    names: list[str],
+    shards: int,
+    rule: str,
+    client_table: str,
+) -> None:
+    on = client_table == "on"
+    server = await fresh_topics(shards=shards, client_table=on)
+    how = {"shards": shards, "day": rule, "client_table": client_table}
+    await feed(server, 300, seed=1)
+
+    async with workers(tmp_path, server, group_prefix, *({**how, "instance": name} for name in names)):
+        await feed(server, 300, seed=2)
+        await assert_published(server, group_prefix, rule, client_table=on)
+
+
+async def test_killed_workers_lose_nothing_and_count_nothing_twice(
+    fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
+) -> None:
+    server = await fresh_topics(shards=2)
+    how = [{"shards": 2, "instance": "a"}, {"shards": 2, "instance": "b"}]
+    async with workers(tmp_path, server, group_prefix, *how) as running:
+
+        async def load(number: int) -> None:
+            await asyncio.sleep(0.003)
+            if number % 500 == 499:
+                victim = running[number // 500 % 2]
+                victim.kill()
+                victim.restart()
+
+        await feed(server, 2_500, pause=load)
+        await asyncio.gather(*(worker.ready() for worker in running))
+        await assert_published(server, group_prefix)
+
+
+async def test_a_worker_without_a_name_joins_and_leaves(
+    fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
+) -> None:
+    server = await fresh_topics()
+    async with workers(tmp_path, server, group_prefix, {}) as [first]:
+        load = asyncio.create_task(feed(server, 1_500, pause=lambda _: asyncio.sleep(0.004)))
+        async with workers(tmp_path / "second", server, group_prefix, {}) as [second]:
+            await assert_takes_part(second)
+        await load
+        await first.ready()
+        await assert_published(server, group_prefix)
+
+
+async def assert_takes_part(worker: Worker) -> None:
+    """Wait until a worker has folded something."""
+
+    async def folded() -> bool:
+        return await worker.metric("watchtime_streams_records_total") > 0
+
+    await until(folded, 30)
+
+
+async def test_a_clean_stop_and_start_goes_on_where_it_was(
+    fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
+) -> None:
+    server = await fresh_topics()
+    for seed in (1, 2):
+        async with workers(tmp_path, server, group_prefix, ALONE) as [worker]:
+            await feed(server, 100, seed=seed)
+            await settled(server, group_prefix)
+            assert await worker.metric("watchtime_streams_records_total") == 100
+    assert await published_rows(server) == plain_rows(await raw_records(server))
+
+
+async def test_another_day_rule_on_the_same_state_is_refused(
+    fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
+) -> None:
+    server = await fresh_topics()
+    async with workers(tmp_path, server, group_prefix, ALONE):
+        await feed(server, 20)
+        await settled(server, group_prefix)
+
+    code, log = await Worker(server, group_prefix, tmp_path / "other.log", **ALONE, day="local").ended()
+
+    assert code not in (0, 1)
+    assert "day_rule='event'" in log
+    assert "watchtime refold" in log
+
+
+@pytest.mark.parametrize("fed", [20, 0])
+async def test_lost_state_is_refused(fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path, fed: int) -> None:
+    server = await fresh_topics()
+    async with workers(tmp_path, server, group_prefix, ALONE):
+        await feed(server, fed)
+        await group_offsets_exist(server, group_prefix, 4)
+    admin = AIOKafkaAdminClient(bootstrap_servers=server)
+    await admin.start()
+    try:
+        await admin.delete_topics([topics.STATE])
+
+        async def gone() -> bool:
+            return topics.STATE not in await admin.list_topics()
+
+        await until(gone, 20)
+    finally:
+        await admin.close()
+    await provision(server, 4, 1, replication=1, client_table=False)
+
+    code, log = await Worker(server, group_prefix, tmp_path / "after.log", **ALONE).ended()
+
+    assert code != 0
+    assert "its state was lost; `watchtime refold`" in log
+
+
+async def test_a_first_marker_that_was_never_committed_is_no_lost_state(
+    fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
+) -> None:
+    """A worker killed in its very first transaction leaves an aborted marker, and nothing else."""
+    server = await fresh_topics(partitions=1)
+    producer = AIOKafkaProducer(bootstrap_servers=server, transactional_id=f"{group_prefix}-0")
+    async with producer:
+        await producer.begin_transaction()
+        await producer.send_and_wait(topics.STATE, b"{}", key=b"_offset", partition=0)
+        await producer.abort_transaction()
+
+    for _ in range(2):
+        async with workers(tmp_path, server, group_prefix, {**ALONE, "partitions": 1}):
+            await group_offsets_exist(server, group_prefix, 1)
