@@ -72,9 +72,9 @@ export const localReadAll = () => api.storage.local.get(null);
  * @param {string} key
  * @param {unknown} value
  */
-export const localWrite = (key, value) => api.storage.local.set({ [key]: value });
+export const localWrite = async (key, value) => api.storage.local.set({ [key]: value });
 /** @param {string | string[]} keys */
-export const localRemove = (keys) => api.storage.local.remove(keys);
+export const localRemove = async (keys) => api.storage.local.remove(keys);
 /**
  * Be told when one stored value changes; called with the new value.
  * @param {string} key

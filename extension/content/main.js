@@ -62,7 +62,7 @@ class Watcher {
     ask: ext.ask,
     save: ext.localWrite,
     remove: ext.localRemove,
-    later: (run, ms) => setTimeout(run, ms),
+    later: (run, ms) => ext.isAlive() && setTimeout(run, ms),
     ts: Date.now,
     failed: (error) => this.#failed(error),
   });

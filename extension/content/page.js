@@ -97,8 +97,10 @@ export class Page {
    */
   #id(told, ad) {
     const player = validId(told?.video_id);
-    const page = idInAddress() || validId(document.querySelector(WATCH_PAGE)?.getAttribute("video-id"));
-    const id = ad ? page || this.#contentId || player : player || page;
+    const address = idInAddress();
+    // Last: behind a miniplayer the watch page keeps the id of the video it showed first.
+    const page = validId(document.querySelector(WATCH_PAGE)?.getAttribute("video-id"));
+    const id = ad ? address || this.#contentId || page || player : player || address || page;
     if (!ad) {
       this.#contentId = id;
     }
