@@ -14,6 +14,7 @@ import contextlib
 import json
 import math
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -73,11 +74,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def post_plan(plan: Plan, out: Path, *, progress: bool = True) -> Tally:
-    """Run a plan from synchronous code and write what was acknowledged to `out`."""
+    """Run a plan from synchronous code (the main thread) and write what was acknowledged to `out`."""
 
     async def main() -> Tally:
         with out.open("wb", buffering=1 << 20) as file:
             loop = OpenLoop(plan, file.write)
+            # Ctrl-C ends the posting, not the bookkeeping.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, loop.stop)
             shown = asyncio.create_task(_show(loop)) if progress else None
             try:
                 return await loop.run()

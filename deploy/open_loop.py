@@ -95,6 +95,11 @@ class OpenLoop:
         self._queues: Final[dict[int, deque[_Post]]] = {}
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._next_number = 0
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Post nothing new; `run` ends when what was posted is answered. May be called from anywhere."""
+        self._stopped = True
 
     async def run(self) -> Tally:
         """Post the whole plan and wait for every answer."""
@@ -115,7 +120,7 @@ class OpenLoop:
         plan, rng = self.plan, self._rng
         loop = asyncio.get_running_loop()
         scheduled = 0
-        while plan.events is None or scheduled < plan.events:
+        while not self._stopped and (plan.events is None or scheduled < plan.events):
             due = start + scheduled / plan.rate
             if due - start >= plan.seconds:
                 return

@@ -60,5 +60,15 @@ def _restamped(line: bytes, broker_ms: int) -> bytes:
         fields = _fields(line)
     except msgspec.DecodeError:
         return line
+    if _FIELD in fields and _is_used(fields[_FIELD], broker_ms):
+        return line  # only an earlier field of this name was odd, and the last one counts
     fields[_FIELD] = msgspec.Raw(b"%d" % broker_ms)
     return msgspec.json.encode(fields)
+
+
+def _is_used(received_at: msgspec.Raw, broker_ms: int) -> bool:
+    try:
+        stamp = int64_or_none(msgspec.json.decode(received_at))
+    except msgspec.DecodeError:
+        return False
+    return stamp is not None and delivery_ms(stamp, broker_ms) == stamp

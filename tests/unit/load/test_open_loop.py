@@ -27,7 +27,7 @@ def taken(body: bytes) -> web.Response:
     return web.json_response({"ok": True, "accepted": count, "rejected": 0, "errors": []})
 
 
-async def run(answer: Answer, **options: Any) -> tuple[Tally, list[dict[str, Any]]]:
+async def run(answer: Answer, made: list[OpenLoop] | None = None, **options: Any) -> tuple[Tally, list[dict[str, Any]]]:
     """Run a plan against a server on a free port; return the tally and the lines written."""
 
     async def ingest(request: web.Request) -> web.Response:
@@ -44,7 +44,10 @@ async def run(answer: Answer, **options: Any) -> tuple[Tally, list[dict[str, Any
     plan = Plan(url=f"http://{address[0]}:{address[1]}/ingest", **defaults | options)
     lines: list[bytes] = []
     try:
-        tally = await OpenLoop(plan, lines.append).run()
+        loop = OpenLoop(plan, lines.append)
+        if made is not None:
+            made.append(loop)
+        tally = await loop.run()
     finally:
         await runner.cleanup()
     return tally, [orjson.loads(line) for line in lines]
@@ -150,6 +153,20 @@ async def test_latency_counts_from_the_schedule() -> None:
 
     # One client, one POST at a time: the last one waited for all before it.
     assert max(tally.latencies_ms) > 0.04 * 1_000 * len(tally.latencies_ms)
+
+
+async def test_a_stopped_loop_waits_for_what_it_posted() -> None:
+    made: list[OpenLoop] = []
+
+    async def answer(body: bytes) -> web.Response:
+        made[0].stop()
+        await asyncio.sleep(0.01)
+        return taken(body)
+
+    tally, written = await run(answer, events=None, rate=1_000.0, made=made)
+
+    assert 0 < tally.events < 1_000
+    assert tally.events == sum(line["accepted"] for line in written)
 
 
 def test_percentiles_are_nearest_rank() -> None:

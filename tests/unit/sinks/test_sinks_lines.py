@@ -20,6 +20,13 @@ def test_a_line_whose_stamp_is_used_is_kept_byte_for_byte(skew):
     assert archived(line + b"\n", BROKER) == line + b"\n"
 
 
+@pytest.mark.parametrize("odd", [b'"x"', b"null", b"[1]", b"5"])
+def test_the_last_of_two_stamps_counts(odd):
+    line = b'{"received_at":%b,"a":1,"received_at":%d}' % (odd, BROKER + 1)
+
+    assert archived(line, BROKER) == line + b"\n"
+
+
 @pytest.mark.parametrize(
     "sent",
     [
