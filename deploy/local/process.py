@@ -26,7 +26,7 @@ class Program:
 
 
 class Child:
-    """A running program that dies with this process."""
+    """A running program that dies with this process; strictly, with the thread that made it: use the main thread."""
 
     def __init__(self, program: Program, base_environ: Mapping[str, str] | None = None) -> None:
         self.program = program
