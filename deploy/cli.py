@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "rebuild": Command("sinks.rebuild_command", "write a day's files again from raw objects"),
     "query": Command("athena.query_command", "query the lake's tables with SQL"),
     "refold": Command("deploy.refold", "fold the raw topic again, when state is lost or wrong"),
+    "forget": Command("deploy.forget", "erase a client from state, rows and archive"),
     "topics": Command("deploy.topics", "create and check the topics on any Kafka cluster"),
     "doctor": Command("deploy.doctor", "say what this machine lacks; install and download it"),
 }

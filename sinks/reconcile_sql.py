@@ -14,7 +14,7 @@ from typing import Final
 from sinks.reconcile_lines import SCHEMA
 from sinks.reconcile_window import MAX_EPOCHS, MAX_IDS, MAX_INTERVALS
 from streams.contract.days import DAY_MS, HOUR_MS, MAX_EARLY_MS, MAX_LATE_MS, MAX_TZ_OFFSET_MIN, DayRule
-from streams.contract.event import MAX_DELTA_MS
+from streams.contract.event import FORGOTTEN_PREFIX, MAX_DELTA_MS
 from streams.contract.rows import Table
 
 _DUCKDB_TYPES: Final = {"int64": "BIGINT", "string": "VARCHAR", "bool": "BOOLEAN", "binary": "BLOB"}
@@ -102,13 +102,18 @@ SELECT * FROM (
   FROM counted
 ) WHERE total_events + duplicate_events > 0
 """
+#: Clients that have no row: ids that begin with the prefix (its last byte may not be the greatest one).
+_FORGOTTEN: Final = (
+    f"client >= '{FORGOTTEN_PREFIX}'::BLOB AND "
+    f"client < '{FORGOTTEN_PREFIX[:-1]}{chr(ord(FORGOTTEN_PREFIX[-1]) + 1)}'::BLOB"
+)
 #: Which events count for a row of a kind, and by which value.
 _GROUPED_BY: Final = {
     "video": ("video", "video IS NOT NULL"),
     # A tick without a video counts nowhere; a start without one still counts for its channel.
     "channel": ("channel", "channel IS NOT NULL AND (start OR video IS NOT NULL)"),
     "hour": ("hour", "video IS NOT NULL"),
-    "client": ("client", "client IS NOT NULL AND video IS NOT NULL"),
+    "client": ("client", f"client IS NOT NULL AND video IS NOT NULL AND NOT ({_FORGOTTEN})"),
 }
 
 

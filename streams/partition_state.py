@@ -23,7 +23,7 @@ from streams.contract.days import (
     shift_dt,
     slot_of,
 )
-from streams.contract.event import Event, decode_events
+from streams.contract.event import FORGOTTEN_PREFIX, Event, decode_events
 from streams.contract.keys import PartialKey
 from streams.contributions import DUPLICATE, INVALID, MOVED, TOTAL, VALID, contribution_of
 from streams.fold_settings import FoldSettings, Generation
@@ -123,7 +123,7 @@ class PartitionState:
             add(dt, "hour", str(hour), column, amount, at)
             if self._settings.client_table:
                 client_id = event.client_id or event.client_session_id
-                if client_id:
+                if client_id and not client_id.startswith(FORGOTTEN_PREFIX):
                     add(dt, "client", client_id, column, amount, at)
         if channel is not None:
             add(dt, "channel", channel, column, amount, at)

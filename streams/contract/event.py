@@ -44,6 +44,8 @@ MAX_BODY_BYTES: Final = 512 * 1024
 MAX_BATCH_EVENTS: Final = 500
 MAX_NESTING: Final = 64
 MAX_SEQ: Final = 2**53 - 1
+#: How the ids begin that stand in the archive for those of forgotten clients; they have no client row.
+FORGOTTEN_PREFIX: Final = "forgotten-"
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 
