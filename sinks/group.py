@@ -246,7 +246,11 @@ class Group:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
-    """Hands rebalances on. aiokafka only logs what a callback raises, so nothing may leave these methods."""
+    """Hands rebalances on.
+
+    aiokafka only logs what a callback raises, and then joins the group all the same. So a failure is noted for
+    the poll loop, and a cancellation ends aiokafka's task: a worker that was replaced must not join once more.
+    """
 
     def __init__(self, group: Group) -> None:
         self._group = group
@@ -254,11 +258,13 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # noqa: ARG002 -- always all
         try:
             await self._group.revoke()
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the poll loop raises it
+        except Exception as error:
             self._group.fail(error)
+            raise asyncio.CancelledError from error
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         try:
             self._group.assign(assigned)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the poll loop raises it
+        except Exception as error:
             self._group.fail(error)
+            raise asyncio.CancelledError from error
