@@ -120,7 +120,7 @@ export class Tracker {
       this.#end(video ? "navigate" : "leave_watch", last ? { ...last, ts: next.ts } : next);
     }
     if (video) {
-      this.#follow(video, next);
+      this.#follow(video, next, last?.video?.advancing === true);
     }
     if (last && this.#view?.started && last.visible !== next.visible) {
       this.#flush("visibility");
@@ -188,7 +188,7 @@ export class Tracker {
     if (ms > 0) {
       this.#add(ms, ms * was.rate, last, next, was, view);
     }
-    if (is && same && jumped && !was.ad && isReplay(view, was, is)) {
+    if (is && same && jumped && !was.ad && isReplay(view, is)) {
       view.ended = true; // #follow opens the next view
       this.#stop("ended", next);
     }
@@ -231,9 +231,10 @@ export class Tracker {
   /**
    * @param {Video} video
    * @param {Observation} next
+   * @param {boolean} ran whether it was advancing at the look before
    */
-  #follow(video, next) {
-    if (this.#view?.ended && video.advancing && !video.ad) {
+  #follow(video, next, ran) {
+    if (this.#view && video.advancing && !video.ad && (this.#view.ended || (!ran && isReplay(this.#view, video)))) {
       this.#end("ended", next);
     }
     if (!this.#view && video.advancing) {
@@ -406,16 +407,15 @@ export class Tracker {
 }
 
 /**
+ * At the start, though half of the video was seen already.
  * @param {View} view
- * @param {Video} was
- * @param {Video} is
+ * @param {Video} video
  */
-function isReplay(view, was, is) {
-  const duration_s = was.duration_s;
+function isReplay(view, { duration_s, position_s }) {
   return (
     Number.isFinite(duration_s) &&
     duration_s > 0 &&
-    is.position_s <= Math.min(NEAR_START_S, duration_s / 2) &&
+    position_s <= Math.min(NEAR_START_S, duration_s / 2) &&
     view.seen_ms >= (duration_s * 1000) / 2
   );
 }

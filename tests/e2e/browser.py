@@ -17,6 +17,8 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 YOUTUBE: Final = "https://www.youtube.com"
+#: The fake site answers for all of these.
+_HOSTS: Final = ("www.youtube.com", "music.youtube.com", "blog.example")
 _PATIENCE_S: Final = 20.0
 
 
@@ -56,7 +58,7 @@ class Browser:
             f"--load-extension={self._extension}",
             f"--disable-extensions-except={self._extension}",
             f"--user-data-dir={self._profile}",
-            f"--host-resolver-rules=MAP www.youtube.com 127.0.0.1:{self._youtube_port}",
+            f"--host-resolver-rules={', '.join(f'MAP {host} 127.0.0.1:{self._youtube_port}' for host in _HOSTS)}",
             "--ignore-certificate-errors",
             "--autoplay-policy=no-user-gesture-required",
         ):
@@ -81,6 +83,16 @@ class Browser:
         psutil.wait_procs(processes, timeout=_PATIENCE_S)
         driver_process.kill()
         driver_process.wait(_PATIENCE_S)
+
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """Stop every process of the browser, as a laptop does when its lid is closed; wake them at the end."""
+        processes = psutil.Process(self.driver.service.process.pid).children(recursive=True)
+        for process in processes:
+            process.send_signal(signal.SIGSTOP)
+        yield
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
 
     def set_up(self, address: str) -> None:
         """Agree to be measured and name the gateway, as the options page does it."""

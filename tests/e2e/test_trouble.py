@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 
 import pytest
 
@@ -114,6 +115,24 @@ def test_reload_in_mid_video(browser, site, ingest):
     leave_and_compare(browser, site, ingest)
 
     assert ingest.views() == {"plain000001": 2}
+
+
+@pytest.mark.slow
+def test_asleep_in_mid_video(browser, site, ingest):
+    """The page's stopwatch runs on in its sleep, so the media's own position is the truth here."""
+    browser.youtube(PLAIN)
+    browser.play_for(4)
+    with browser.asleep():
+        time.sleep(8)  # nothing can be awaited of a browser that is stopped
+    browser.play_for(12)
+    browser.open_page("options/options.html")
+    browser.ask({"kind": "deliver"})
+    ingest.wait_for("video_stop")
+
+    assert site.truth_ms()["plain000001", "fg"] > site.truth_ms("media")["plain000001", "fg"] + 5_000
+    assert ingest.sums_ms()["plain000001", "fg"] == pytest.approx(
+        site.truth_ms("media")["plain000001", "fg"], abs=1_000
+    )
 
 
 @pytest.mark.slow

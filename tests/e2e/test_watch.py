@@ -247,6 +247,36 @@ def test_an_embedded_player_opened_by_its_own_address(browser, site, ingest):
 
 
 @pytest.mark.slow
+def test_music(browser, site, ingest):
+    browser.driver.get("https://music.youtube.com/watch?v=plain000004")
+    browser.play_for(4)
+    leave_and_compare(browser, site, ingest)
+
+    assert {event["page_type"] for event in ingest.events()} == {"music"}
+    assert {event["channel_id"] for event in ingest.events()} == {"UCtwo4567890123456789012"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("embeds", [False, True])
+def test_a_player_in_another_site(browser, site, ingest, embeds):
+    """Counted where the person switched it on, and then without the site around it."""
+    browser.ask({"kind": "change", "change": {"embeds": embeds}})
+    browser.driver.get("https://blog.example/article/plain000003")
+    browser.driver.switch_to.frame(0)
+    browser.play_for(4)
+    browser.driver.switch_to.default_content()
+    if embeds:
+        leave_and_compare(browser, site, ingest)
+        assert {event["page_type"] for event in ingest.events()} == {"embed"}
+        assert not any("blog.example" in str(event) for event in ingest.events())
+    else:
+        browser.open_page("options/options.html")
+        browser.ask({"kind": "deliver"})
+        assert browser.ask({"kind": "status"})["queue"]["waiting"] == 0
+        assert ingest.events() == []
+
+
+@pytest.mark.slow
 def test_a_preview_is_not_watching(browser, site, ingest):
     browser.youtube("/feed/subscriptions")
     browser.js("site.preview(true)")

@@ -61,6 +61,7 @@ class FakeYouTube:
         app.router.add_static("/media", self._folder)
         app.router.add_static("/static", HERE)
         app.router.add_get("/favicon.ico", _nothing)
+        app.router.add_get("/article/{video}", _article)
         app.router.add_get("/{path:.*}", _page)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -95,6 +96,13 @@ class FakeYouTube:
 async def _page(_: web.Request) -> web.Response:
     html = (HERE / "page.html").read_text()
     return web.Response(text=html.replace("__VIDEOS__", json.dumps(VIDEOS)), content_type="text/html")
+
+
+async def _article(request: web.Request) -> web.Response:
+    """Show another site's page with a player in it."""
+    source = f"https://www.youtube.com/embed/{request.match_info['video']}"
+    html = f'<!doctype html><title>An article</title><iframe src="{source}" allow="autoplay" width="600" height="400">'
+    return web.Response(text=html, content_type="text/html")
 
 
 async def _nothing(_: web.Request) -> web.Response:

@@ -112,12 +112,13 @@ let ownerTimer = 0;
 
 function showOwner(id) {
   clearTimeout(ownerTimer);
-  const link = $("ytd-video-owner-renderer a");
-  const { channel, handle, late_channel_ms = 300 } = videos[id] ?? {};
+  const music = location.hostname === "music.youtube.com";
+  const link = $(music ? "ytmusic-player-bar a" : "ytd-video-owner-renderer a");
+  const { channel, channel_id, handle, late_channel_ms = 300 } = videos[id] ?? {};
   if (channel) {
     ownerTimer = setTimeout(() => {
       link.textContent = channel;
-      link.setAttribute("href", `/${handle}`);
+      link.setAttribute("href", music ? `channel/${channel_id}` : `/${handle}`);
     }, late_channel_ms);
   }
 }

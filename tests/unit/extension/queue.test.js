@@ -46,6 +46,7 @@ test("each event gets its place in the run, once, however often the page asks", 
   assert.deepEqual(new Set(events.map(({ seq_epoch }) => seq_epoch)), new Set(["run-1"]));
   assert.equal(new Set(events.map(({ client_session_id }) => client_session_id)).size, 1);
   assert.equal((await queue.day("2026-11-24")).fg_ms, 40_000);
+  assert.deepEqual(await queue.all(), events, "the export");
 });
 
 test("numbers go on after the worker died; a new run of the browser starts a new epoch, old events keep theirs", async () => {

@@ -30,6 +30,9 @@ const SITUATIONS = [
   ["scrubbing while paused", (p) => p.play(2).pause().see({ position_s: 90 }).pass(5).see({ position_s: 300 }), { fg: 2, views: 1 }],
   ["ended, played again", (p) => p.play(5, { duration_s: 5 }).end().pass(9).see({ position_s: 0 }).play(5), { fg: 10, views: 2 }],
   ["loop without `ended`", (p) => loop(p), { fg: 15, views: 3 }],
+  ["paused near the end, played again from the start", (p) => p.play(8, { duration_s: 10 }).pause().see({ position_s: 0 }).play(3), { fg: 11, views: 2 }],
+  ["dragged back to the start", (p) => drag(p), { fg: 11, views: 2 }],
+  ["paused near the end, scrubbed to the start and back", (p) => p.play(8, { duration_s: 10 }).pause().see({ position_s: 0 }).see({ position_s: 7 }).play(2), { fg: 10, views: 1 }],
   ["laptop lid closed for an hour", (p) => p.play(5).pass(3_600).see({ position_s: 6 }).play(5), { fg: 10, views: 1 }],
   ["an hour that the media claims to have played in one stretch", (p) => p.play(5).pass(3_600).see({ position_s: 3_605 }), { fg: 5, views: 1 }],
   ["the next video without a navigation", (p) => p.play(5).see({ id: "bbbbbbbbbbb", src: "blob:2", position_s: 0 }).play(5), { fg: 10, views: 2 }],
@@ -90,6 +93,11 @@ function seek(p, by) {
   p.play(4);
   const to = (p.look.video?.position_s ?? 0) + by;
   p.see({ position_s: to, advancing: false }).pass(0.4).play(4);
+}
+
+/** @param {ScriptedPlayer} p */
+function drag(p) {
+  p.play(8, { duration_s: 10 }).see({ position_s: 6, advancing: false }).see({ position_s: 3 }).see({ position_s: 0 }).play(3);
 }
 
 /** @param {ScriptedPlayer} p */
