@@ -12,6 +12,7 @@ import time
 import pytest
 
 from deploy.load import is_whole
+from deploy.local import control
 from deploy.open_loop import OpenLoop, Plan
 from tests import oracle, proof
 from tests.stacks import Stack, StackFactory
@@ -22,6 +23,7 @@ RATE = 600
 #: Between the return of a child and the next kill, seconds: enough to have work in flight again.
 PAUSE_S = 1.0
 BACK_WITHIN_S = 60.0
+POLL_S = 0.1
 #: The longest that a client repeats a POST; strays are posted only when it fits into the hour.
 DEADLINE_S = 80
 
@@ -48,12 +50,14 @@ class Killer:
         began = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         while True:
-            states = {child["name"]: child["state"] for child in self._stack.status().get("children", [])}
+            *_, answer = control.ask(self._stack.data_dir, "describe")
+            states = {child["name"]: child["state"] for child in answer["children"]}
             if self._stack.pids.get(name) not in {None, pid} and set(states.values()) == {"ready"}:
                 self.kills.append((name, time.monotonic() - began))
                 return
             if time.monotonic() - began > BACK_WITHIN_S:
                 raise TimeoutError(f"{name} is not back after {BACK_WITHIN_S} s: {states}")
+            time.sleep(POLL_S)
 
 
 @pytest.mark.timeout(600)
