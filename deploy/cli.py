@@ -37,7 +37,9 @@ COMMANDS: Final = {
     "rebuild": Command("sinks.rebuild_command", "write a day's files again from raw objects"),
     "query": Command("athena.query_command", "query the lake's tables with SQL"),
     "refold": Command("deploy.refold", "fold the raw topic again, when state is lost or wrong"),
+    "rejected": Command("deploy.rejected", "what was refused or unreadable: list it, show it, post it again"),
     "forget": Command("deploy.forget", "erase a client from state, rows and archive"),
+    "athena": Command("athena.athena_command", "the lake's tables, views and queries on Athena"),
     "topics": Command("deploy.topics", "create and check the topics on any Kafka cluster"),
     "doctor": Command("deploy.doctor", "say what this machine lacks; install and download it"),
 }
