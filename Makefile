@@ -8,7 +8,7 @@ BIN := .venv/bin
 #: More words for pytest, as in: make unit ARGS='-k ports'
 ARGS ?=
 
-.PHONY: help install demo test check format unit integration faults extension check-extension e2e bench-streams bench-gateway lock clean
+.PHONY: help install demo test check format unit integration faults extension check-extension e2e athena-test bench-streams bench-gateway lock clean
 
 help: ## list these tasks
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -67,6 +67,11 @@ check-extension: node_modules/.package-lock.json ## types, lint and tests of the
 e2e: install ## a real browser with the extension, up to the rows in the lake
 	@$(BIN)/watchtime doctor --fix --fetch
 	WATCHTIME_E2E_LAKE=1 $(BIN)/pytest tests/e2e $(ARGS)
+
+athena-test: install ## Athena's tables, views and queries on Trino, the engine behind it (downloads 820 MB once)
+	@$(BIN)/watchtime doctor --fix --fetch
+	@$(BIN)/python -m tests.athena.engine
+	$(BIN)/pytest tests/athena $(ARGS)
 
 bench-streams: install ## events a second of one stream worker
 	@$(BIN)/watchtime doctor --fix --fetch

@@ -1,67 +1,109 @@
-"""`watchtime query "SQL"`: the lake's tables in DuckDB, as a table for people, or as JSON or CSV for programs."""
+"""`watchtime query "SQL"`: the lake's tables in DuckDB; a table or a chart for people, JSON or CSV for programs."""
 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
+import shutil
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import duckdb
-import orjson
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from athena.chart import ChartError, bars
 from athena.local import connect
+from athena.output import show, to_json, write_csv
+from athena.questions import PARAMETERS, QuestionError, question, questions, today
 from sinks.lake import NoStackError, lake_of
 from streams.contract.rows import TABLES
 
-#: Rows that a table for people shows.
-SHOWN_ROWS: Final = 200
-#: Columns of a table that goes to a file or a pipe.
-FILE_WIDTH: Final = 160
-_NUMBERS: Final = ("INT", "DOUBLE", "FLOAT", "DECIMAL")
-#: What a spreadsheet would take for a formula.
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
-#: Marks that turn the direction of what follows; a name must not rearrange its neighbours.
-_DIRECTION_MARKS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+#: Drawn when nothing is known of the terminal.
+_FALLBACK_SIZE: Final = (100, 40)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     tables = ", ".join(table.name for table in TABLES)
-    parser.add_argument("sql", metavar="SQL", help=f"a query over {tables} and raw; - reads it from standard input")
+    parser.add_argument(
+        "sql", metavar="SQL", nargs="?", help=f"a query over {tables} and raw; - reads it from standard input"
+    )
+    add_question_arguments(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print a JSON array of objects")
     form.add_argument("--csv", action="store_true", help="print CSV with a header line")
+    form.add_argument(
+        "--chart",
+        nargs="?",
+        const="",
+        metavar="COLUMN[,COLUMN]",
+        help="draw bars instead of a table: of these columns, or of the first that measures something",
+    )
+
+
+def add_question_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how a ready-made query is chosen and asked."""
+    parser.add_argument("--ask", metavar="NAME", help="a ready-made query instead of SQL (see --list)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a value for the ready-made query: " + "; ".join(f"{name}: {what}" for name, what in PARAMETERS.items()),
+    )
+    parser.add_argument("--list", action="store_true", help="list the ready-made queries and what they answer")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run one query and print its result; 1 when the query or the lake fails."""
-    statement = sys.stdin.read() if args.sql == "-" else args.sql
+    if args.list:
+        sys.stdout.write(listing())
+        return 0
     try:
+        statement = asked(args)
         connection = connect(lake_of(Path(args.data_dir), os.environ))
         with connection:
             names, types, rows = ask(connection, statement)
-    except (duckdb.Error, NoStackError) as error:
+        if args.chart is not None:
+            columns = [name for name in args.chart.split(",") if name]
+            width = shutil.get_terminal_size(_FALLBACK_SIZE).columns
+            print("\n".join(bars(names, rows, columns, width)))  # noqa: T201 - the command's voice
+            return 0
+    except (duckdb.Error, NoStackError, QuestionError, ChartError) as error:
         sys.stderr.write(f"query: {error}\n")
         return 1
-    if args.json:
+    print_rows(names, types, rows, as_json=args.json, as_csv=args.csv)
+    return 0
+
+
+def asked(args: argparse.Namespace) -> str:
+    """Return the statement that a command line asks for."""
+    if (args.sql is None) == (args.ask is None):
+        raise QuestionError("give either a query or --ask NAME (--list shows the names)")
+    if args.ask is not None:
+        return question(args.ask).sql(_values(args.set), today=today())
+    if args.set:
+        raise QuestionError("--set is for ready-made queries (--ask NAME)")
+    return sys.stdin.read() if args.sql == "-" else str(args.sql)
+
+
+def listing() -> str:
+    """Return the ready-made queries as text."""
+    lines = []
+    for one in questions().values():
+        lines.append(f"{one.name} ({', '.join(one.parameters)})")
+        lines.append(f"    {one.about}")
+    return "\n".join(lines) + "\n"
+
+
+def print_rows(names: list[str], types: list[str], rows: list[tuple[Any, ...]], *, as_json: bool, as_csv: bool) -> None:
+    """Print a result in the form that was asked for."""
+    if as_json:
         sys.stdout.write(to_json(names, rows))
-    elif args.csv:
+    elif as_csv:
         write_csv(sys.stdout, names, rows)
     else:
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console.width = FILE_WIDTH
-        console.print(to_table(names, types, rows[:SHOWN_ROWS]))
-        rest = f", of which {SHOWN_ROWS} are shown (--json and --csv give all)" if len(rows) > SHOWN_ROWS else ""
-        console.print(f"{len(rows):,} rows{rest}")
-    return 0
+        show(names, types, rows)
 
 
 def ask(
@@ -74,47 +116,11 @@ def ask(
     return [entry[0] for entry in described], [str(entry[1]) for entry in described], cursor.fetchall()
 
 
-def to_json(names: list[str], rows: Iterable[tuple[Any, ...]]) -> str:
-    """Return rows as a JSON array of objects; what JSON has no type for becomes text."""
-    objects = [dict(zip(names, row, strict=True)) for row in rows]
-    return orjson.dumps(objects, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n"
-
-
-def write_csv(file: TextIO, names: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    """Write rows as CSV (RFC 4180); text that a spreadsheet would run as a formula gets an apostrophe in front."""
-    writer = csv.writer(file)
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow([f"'{cell}" if _is_formula(cell) else cell for cell in row])
-
-
-def to_table(names: list[str], types: list[str], rows: list[tuple[Any, ...]]) -> Table:
-    """Return rows as a table for people: numbers to the right, control characters made visible."""
-    table = Table()
-    numeric = [any(kind in text for kind in _NUMBERS) for text in types]
-    for name, is_number in zip(names, numeric, strict=True):
-        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(visible(cell), style="dim" if cell is None else "") for cell in row))
-    return table
-
-
-def visible(cell: object) -> str:
-    """Return a cell as text that cannot steer a terminal."""
-    if cell is None:
-        return "null"
-    if isinstance(cell, int) and not isinstance(cell, bool):
-        return f"{cell:,}"
-    return "".join(character if _is_harmless(character) else _escaped(character) for character in str(cell))
-
-
-def _is_harmless(character: str) -> bool:
-    return (character.isprintable() or character == "\u200d") and character not in _DIRECTION_MARKS
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
-
-
-def _is_formula(cell: object) -> bool:
-    return isinstance(cell, str) and cell.startswith(_FORMULA_STARTS)
+def _values(pairs: list[str]) -> dict[str, str]:
+    values = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise QuestionError(f"--set {pair}: write NAME=VALUE")
+        values[name] = value
+    return values

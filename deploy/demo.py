@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from rich.console import Console
 from rich.live import Live
 
-from athena import query_command
+from athena import output, query_command
 from athena.local import connect
 from deploy import down, load, up
 from deploy.errors import DeployError
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the demonstration; 0 only when the files agree with the raw archive and hold every event once."""
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
-        console.width = query_command.FILE_WIDTH
+        console.width = output.FILE_WIDTH
     ours = not tenancy.is_held(args.data_dir)
     if ours:
         _say(console, "Starting the stack")
@@ -162,7 +162,7 @@ class _Demo:
         with connect(lake_of(self._data_dir, os.environ)) as connection:
             for statement in (_DAYS, _TOP_VIDEOS):
                 names, types, rows = query_command.ask(connection, statement)
-                self._console.print(query_command.to_table(names, types, rows))
+                self._console.print(output.to_table(names, types, rows))
 
     def _tell_places(self) -> None:
         told, data_dir = self._told, self._data_dir

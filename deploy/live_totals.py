@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from athena.query_command import visible
+from athena.output import visible
 from streams.contract.keys import decode_daily_key
 from streams.contract.rows import CHANNEL, INGEST, TABLE_BY_TOPIC, VIDEO, Table
 

@@ -7,7 +7,7 @@ nothing of the file goes unproved.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import sqlglot
 from sqlglot import exp
@@ -123,11 +123,34 @@ def trino_ddl(ddl: TableDdl) -> str:
     return f"CREATE TABLE {ddl.name} (\n  {separator.join(columns)}\n) WITH (\n  {separator.join(table)}\n)"
 
 
-def stored(document: dict[str, object]) -> dict[str, object]:
-    """Return what Trino wrote down about a table, in the words of `said`."""
-    return document
-
-
 def said(ddl: TableDdl) -> dict[str, object]:
-    """Return what Trino must have written down."""
-    return {"name": ddl.name}
+    """Return what a statement says, as it can be compared with what is stored."""
+    return {
+        "columns": ddl.columns,
+        "partitions": ddl.partitions,
+        "location": ddl.location.rstrip("/"),
+        "form": ddl.form,
+        "external": True,
+        "properties": _comparable(ddl.properties),
+    }
+
+
+def stored(document: dict[str, Any]) -> dict[str, object]:
+    """Return the same of the document in which Trino keeps a table: Hive's types, Athena's own property names."""
+    parameters = document["parameters"]
+    kept = {key: value for key, value in parameters.items() if key.startswith(("projection.", "storage."))}
+    return {
+        "columns": [(column["name"], column["type"]) for column in document["dataColumns"]],
+        "partitions": [(column["name"], column["type"]) for column in document["partitionColumns"]],
+        "location": document["externalLocation"].rstrip("/"),
+        "form": document["storageFormat"],
+        "external": document["tableType"] == "EXTERNAL_TABLE" and parameters.get("EXTERNAL") == "TRUE",
+        "properties": _comparable(kept),
+    }
+
+
+def _comparable(properties: dict[str, str]) -> dict[str, str]:
+    """Return properties without differences that mean nothing: case of the unit, a slash at the end."""
+    found = {key: value.lower() if key.endswith("interval.unit") else value for key, value in properties.items()}
+    found["storage.location.template"] = found.get("storage.location.template", "").rstrip("/")
+    return found

@@ -155,3 +155,43 @@ def test_without_a_stack_the_way_out_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoStackError, match="watchtime up"):
         lake_of(tmp_path / "none", {})
     assert lake_of(tmp_path, {"SINKS_LAKE": "s3://b", "SINKS_S3_ENDPOINT": "http://127.0.0.1:1"}).url == "s3://b"
+
+
+def test_a_ready_made_query_is_asked_by_name(stack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(stack, "--ask", "top_videos", "--set", "to=2026-03-10", "--set", "top=1", "--csv") == 0
+
+    assert capsys.readouterr().out.splitlines() == ["video_id,channel,hours,views,days", "v2,,0.0,0,1"]
+
+
+def test_a_chart_is_drawn(stack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(stack, "--chart", "watch_ms_fg,watch_ms_bg", "--", "FROM video_days ORDER BY watch_ms") == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert "▒" in lines[0]
+    assert "watch_ms_bg" in lines[-1]
+
+
+def test_the_list_names_every_ready_made_query(stack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(stack, "--list") == 0
+
+    assert "top_videos (from, to, top)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "either a query or --ask NAME"),
+        (["--ask", "top_videos", "SELECT 1"], "either a query or --ask NAME"),
+        (["--ask", "nothing"], "no query is called nothing"),
+        (["--ask", "top_videos", "--set", "top"], "write NAME=VALUE"),
+        (["--set", "top=1", "SELECT 1"], "for ready-made queries"),
+        (["--chart", "x", "--", "SELECT 1 AS y"], "no column x"),
+    ],
+)
+def test_what_cannot_be_asked_is_explained(
+    stack: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str
+) -> None:
+    assert run(stack, *arguments) == 1
+
+    assert reason in capsys.readouterr().err

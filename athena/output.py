@@ -1,0 +1,78 @@
+"""Query results as a table, JSON or CSV, in which no data can steer a terminal or a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from typing import Any, Final, TextIO
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+#: Rows that a table for people shows.
+SHOWN_ROWS: Final = 200
+#: Columns of a table that goes to a file or a pipe.
+FILE_WIDTH: Final = 160
+_NUMBERS: Final = ("INT", "DOUBLE", "FLOAT", "DECIMAL")
+#: What a spreadsheet would take for a formula.
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+#: Marks that turn the direction of what follows; a name must not rearrange its neighbours.
+_DIRECTION_MARKS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def show(names: list[str], types: list[str], rows: list[tuple[Any, ...]]) -> None:
+    """Print rows as a table, the first ones when there are many, and how many there are."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
+    console.print(to_table(names, types, rows[:SHOWN_ROWS]))
+    rest = f", of which {SHOWN_ROWS} are shown (--json and --csv give all)" if len(rows) > SHOWN_ROWS else ""
+    console.print(f"{len(rows):,} rows{rest}")
+
+
+def to_json(names: list[str], rows: Iterable[tuple[Any, ...]]) -> str:
+    """Return rows as a JSON array of objects; what JSON has no type for becomes text."""
+    objects = [dict(zip(names, row, strict=True)) for row in rows]
+    return orjson.dumps(objects, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n"
+
+
+def write_csv(file: TextIO, names: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Write rows as CSV (RFC 4180); text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    writer = csv.writer(file)
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow([f"'{cell}" if _is_formula(cell) else cell for cell in row])
+
+
+def to_table(names: list[str], types: list[str], rows: list[tuple[Any, ...]]) -> Table:
+    """Return rows as a table for people: numbers to the right, control characters made visible."""
+    table = Table()
+    numeric = [any(kind in text.upper() for kind in _NUMBERS) for text in types]
+    for name, is_number in zip(names, numeric, strict=True):
+        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(visible(cell), style="dim" if cell is None else "") for cell in row))
+    return table
+
+
+def visible(cell: object) -> str:
+    """Return a cell as text that cannot steer a terminal."""
+    if cell is None:
+        return "null"
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return f"{cell:,}"
+    return "".join(character if _is_harmless(character) else _escaped(character) for character in str(cell))
+
+
+def _is_harmless(character: str) -> bool:
+    return (character.isprintable() or character == "\u200d") and character not in _DIRECTION_MARKS
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def _is_formula(cell: object) -> bool:
+    return isinstance(cell, str) and cell.startswith(_FORMULA_STARTS)

@@ -1,0 +1,31 @@
+"""Views and ready-made queries on Trino: the answers computed from the facts, which DuckDB gives as well."""
+
+from __future__ import annotations
+
+import pytest
+
+from athena.questions import question
+from tests.athena.answers import VIEWS
+from tests.athena.conftest import TrinoLake
+from tests.athena.query_answers import QUERIES, given
+from tests.athena.same import assert_same
+from tests.athena.sample import Sample
+
+#: Types that DuckDB's views have under the same names in capitals.
+TYPES = {"varchar", "bigint", "double", "boolean"}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_view_says_what_the_facts_say(name: str, lake: TrinoLake, data: Sample) -> None:
+    found = lake.ask(f"TABLE {name}")
+
+    assert set(found.types) <= TYPES
+    assert_same(VIEWS[name](data), found.rows, ordered=False)
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_answers_as_the_facts_do(name: str, lake: TrinoLake, data: Sample) -> None:
+    asked = question(name)
+    found = lake.ask(asked.sql(given(name, asked.parameters), today="2026-01-13"))
+
+    assert_same(QUERIES[name](data), found.rows, ordered=True)
