@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy.local.broker import QUICK_START
+from deploy.local.ports import free_port
 from gateway.intake import Record
 from gateway.publish import KafkaPublisher, MemoryPublisher
 from tests.proof import lake_rows
@@ -38,11 +40,11 @@ class Lake:
     """The daily files of a stack of its own."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._stack = Stack(data_dir, {})
+        self._stack = Stack(data_dir, {"KAFKA_OPTS": " ".join(QUICK_START)})
 
     def up(self) -> None:
         """Start the stack."""
-        self._stack.up("--gateway-port", "0", "--refresh-s", "1")
+        self._stack.up("--gateway-port", str(free_port()), "--refresh-s", "1")
 
     def down(self) -> None:
         """Stop the stack."""
