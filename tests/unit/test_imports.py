@@ -96,7 +96,7 @@ ALLOWED = {
     "gateway": (),
     "streams": (),
     "sinks": ("streams.topic_id",),
-    "athena": ("sinks.lake",),  # where the files lie
+    "athena": ("sinks",),  # reads the lake that sinks write
 }
 
 
