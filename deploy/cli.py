@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "load": Command("deploy.load", "send events at a fixed rate and measure latency"),
     "reconcile": Command("sinks.reconcile_command", "recompute a day from the raw archive and compare"),
     "rebuild": Command("sinks.rebuild_command", "write a day's files again from raw objects"),
+    "partials": Command("sinks.partials_command", "write the partial documents of the pipeline before this one"),
     "query": Command("athena.query_command", "query the lake's tables with SQL"),
     "refold": Command("deploy.refold", "fold the raw topic again, when state is lost or wrong"),
     "rejected": Command("deploy.rejected", "what was refused or unreadable: list it, show it, post it again"),

@@ -130,8 +130,9 @@ async def forget(stack: Stack, data_dir: Path, client_id: str, wait_s: float, re
     files = await forget_in_files(store, client_id, kept_days, report)
     bound = Bound(topic8=topic8(topic_id), partition=control.partition, offset=control.offset)
     raw = await forget_in_raw(store, Anonymiser(client_id, journal.key), bound, report)
-    # What a rebuild that was killed left behind names clients as well.
-    shutil.rmtree(data_dir / "rebuild", ignore_errors=True)
+    # What a command that was killed left behind names clients as well.
+    for work in ("rebuild", "partials"):
+        shutil.rmtree(data_dir / work, ignore_errors=True)
     journal.destroy()
     return Forgotten(raw=raw, old_rows=old + rows, files=files)
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
+from sinks.reconcile_settle import Log
 from streams.contract.days import TOTALS_DAYS, dt_of_ms, shift_dt
 from streams.contract.keys import PartialKey, decode_daily_key, partition_of
 from streams.contract.rows import CLIENT
 from streams.contract.topics import CONTROL_FORGET, CONTROL_HEADER, EVENTS, PARTIALS, STATE
-from streams.restore import begin_offset, committed_reader, end_offset, read_compacted
+from streams.restore import committed_reader, read_compacted
 from streams.state_records import MARKER_KEY, Share, decode, is_piece_key
 
 
@@ -41,14 +42,13 @@ async def bury_old_shares(bootstrap_servers: str, client_id: str, control: Contr
 
     The fold has withdrawn those of the days it holds. Nobody writes the others again: no record reaches their days.
     """
-    async with committed_reader(bootstrap_servers) as reader:
-        found = [
-            (TopicPartition(topic, partition.partition), key)
-            for topic in (PARTIALS, STATE)
-            for partition in await _partitions(reader, topic)
-            for key, value in (await read_compacted(reader, partition, await end_offset(reader, partition))).items()
-            if _is_old_share(key, value, client_id, control)
-        ]
+    found = [
+        (partition, key)
+        for topic in (PARTIALS, STATE)
+        for partition, values in (await last_values(bootstrap_servers, topic)).items()
+        for key, value in values.items()
+        if _is_old_share(key, value, client_id, control)
+    ]
     await _bury(bootstrap_servers, found)
     return len(found)
 
@@ -72,46 +72,25 @@ async def bury_old_rows(bootstrap_servers: str, client_id: str, *, summed: bool)
     oldest_summed = shift_dt(dt_of_ms(time.time_ns() // 1_000_000), -TOTALS_DAYS)
     stays: Callable[[str], bool] = lambda dt: summed and dt >= oldest_summed  # noqa: E731 - one line is clearer here
     buried, kept = [], set()
-    async with committed_reader(bootstrap_servers) as reader:
-        for partition in await _partitions(reader, CLIENT.topic):
-            rows = await read_compacted(reader, partition, await end_offset(reader, partition))
-            for key in rows:
-                dt, row_id = decode_daily_key(key)
-                if row_id != client_id:
-                    continue
-                if stays(dt):
-                    kept.add(dt)
-                else:
-                    buried.append((partition, key))
+    for partition, rows in (await last_values(bootstrap_servers, CLIENT.topic)).items():
+        for key in rows:
+            dt, row_id = decode_daily_key(key)
+            if row_id != client_id:
+                continue
+            if stays(dt):
+                kept.add(dt)
+            else:
+                buried.append((partition, key))
     await _bury(bootstrap_servers, buried)
     return len(buried), kept
 
 
-async def mentions(bootstrap_servers: str, client_id: str) -> dict[str, int]:
-    """Return in how many records of each topic the client's id stands; for tests and for the curious."""
-    needle, counts = client_id.encode(), {}
+async def last_values(bootstrap_servers: str, topic: str) -> dict[TopicPartition, dict[bytes, bytes]]:
+    """Return the last value of each key of a compacted topic, by partition; nothing when there is no such topic."""
+    async with Log(bootstrap_servers) as log:
+        ends = await log.ends(topic)
     async with committed_reader(bootstrap_servers) as reader:
-        for topic in sorted(name for name in await reader.topics() if name.startswith("watch.")):
-            counts[topic] = 0
-            for partition in await _partitions(reader, topic):
-                counts[topic] += await _count(reader, partition, needle)
-    return counts
-
-
-async def _count(reader: AIOKafkaConsumer, partition: TopicPartition, needle: bytes) -> int:
-    count, end = 0, await end_offset(reader, partition)
-    reader.assign([partition])
-    reader.seek(partition, await begin_offset(reader, partition))
-    while await reader.position(partition) < end:
-        for record in (await reader.getmany(partition, timeout_ms=1_000)).get(partition, ()):
-            count += needle in (record.key or b"") or needle in (record.value or b"")
-    return count
-
-
-async def _partitions(reader: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    if topic not in await reader.topics():
-        return []
-    return [TopicPartition(topic, number) for number in sorted(reader.partitions_for_topic(topic) or ())]
+        return {partition: await read_compacted(reader, partition, end) for partition, end in ends.items()}
 
 
 async def _bury(bootstrap_servers: str, keys: list[tuple[TopicPartition, bytes]]) -> None:

@@ -7,7 +7,6 @@ repeated: a rebuild that was killed takes up its work folder and goes on.
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import time
 from collections.abc import Sequence
@@ -18,12 +17,13 @@ from typing import Any
 from sinks.keys import ANALYTICS
 from sinks.layout import settle_layout
 from sinks.progress import Report
+from sinks.rebuild_count import counted
 from sinks.rebuild_files import Day, Plan, plan_files, write_file
 from sinks.rebuild_guard import OpenDayError, check_archive_is_whole, check_sinks_are_down, daily_topic_ids
-from sinks.rebuild_parts import Parts, Reading
+from sinks.rebuild_parts import Reading
 from sinks.rebuild_shape import Shape, recorded_shape
 from sinks.rebuild_sources import Source, find_objects, source_of
-from sinks.reconcile import Beyond, Recount
+from sinks.reconcile import Beyond
 from sinks.reconcile_day import Stack
 from streams.contract.days import TOTALS_DAYS, dt_of_ms, shift_dt
 from streams.contract.rows import CLIENT, Table
@@ -97,20 +97,17 @@ class Rebuild:
         if young:
             await check_archive_is_whole(self._stack, findings.continuity)
         day = Day(dt=wish.dt, young=young, topic_ids=await daily_topic_ids(self._stack) if young else {})
-        parts = Parts(wish.folder / "parts", wish.reading)
-        count = len(findings.objects)
-        paths = await parts.make(findings.objects, lambda done: report(f"reading raw objects: {done:,} of {count:,}"))
-        _fresh(wish.folder / "count")
-        recount = Recount(wish.dt, self._stack.day_rule, wish.folder / "count")
-        try:
-            report("counting")
-            await asyncio.to_thread(recount.add_parts, paths)
-            beyond = await asyncio.to_thread(recount.judge)
+        async with counted(
+            findings.objects,
+            wish.dt,
+            self._stack.day_rule,
+            reading=wish.reading,
+            folder=wish.folder,
+            report=report,
+        ) as (recount, beyond):
             report("comparing")
             self._plan = await plan_files(recount, self._store, await self._shape(), day, await self._tables())
-            self._rebuilt = _rebuilt(day, recount.events(), count, beyond, self._plan)
-        finally:
-            recount.close()
+            self._rebuilt = _rebuilt(day, recount.events(), len(findings.objects), beyond, self._plan)
         if not self._rebuilt.events and self._rebuilt.differing:
             raise NothingCountedError(
                 f"no raw object has a line that counts on {wish.dt}, but there are files of it: they are left as they "
@@ -169,8 +166,3 @@ def _rebuilt(day: Day, events: int, objects: int, beyond: Beyond, plan: Plan) ->
         outdated=[file.key for file in plan.files],
         strangers=plan.strangers,
     )
-
-
-def _fresh(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)

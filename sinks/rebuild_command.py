@@ -59,7 +59,7 @@ _SHOWN: Final = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("--dt", type=_day, required=True, metavar="YYYY-MM-DD", help="UTC day to rebuild")
+    parser.add_argument("--dt", type=day, required=True, metavar="YYYY-MM-DD", help="UTC day to rebuild")
     parser.add_argument(
         "--from",
         dest="sources",
@@ -148,7 +148,8 @@ def _ask() -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _day(text: str) -> str:
+def day(text: str) -> str:
+    """Return a day of the command line."""
     try:
         return datetime.date.fromisoformat(text).isoformat()
     except ValueError:

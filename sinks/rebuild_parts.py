@@ -29,7 +29,7 @@ from streams.contract.event import decode_events, decode_line
 #: Changes with what a part holds, so that none of another release is taken up.
 _VERSION: Final = 1
 #: A place is the number of its object and, below these bits, the line's number in it.
-_LINE_BITS: Final = 32
+LINE_BITS: Final = 32
 #: Objects read ahead of those that are being worked on, for each worker.
 _AHEAD: Final = 2
 #: Stored bytes from which processes are worth their start.
@@ -123,7 +123,7 @@ def _write_part(order: _Order, body: bytes) -> None:
 
 
 def _read(order: _Order, text: bytes) -> pa.RecordBatch:
-    first_place = order.number << _LINE_BITS
+    first_place = order.number << LINE_BITS
     if not order.foreign:
         return columns(decode_events(text), order.dt, own_delivery(order.key), first_place=first_place, identified=True)
     lines = strict_lines(text) if order.reading.strict else foreign_lines(text)

@@ -6,10 +6,10 @@ For tests of commands that work on lakes. Days and broker times are whatever the
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deploy.viewers import Audience
 from gateway.intake import RejectedLimit, sort_events
 from sinks.chunks import Chunk, Chunks, RawRecord
 from sinks.files import day_file
@@ -18,7 +18,6 @@ from sinks.layout import settle_layout
 from sinks.provenance import ChunkProvenance, FileProvenance
 from sinks.store import Store, content_hash
 from sinks.tables import DayTable
-from streams.contract.event import decode_events
 from streams.contract.keys import PartialKey, partition_of, shard_of
 from streams.contract.rows import TABLE_BY_TOPIC, Table
 from streams.contract.topics import EVENTS, daily_tables
@@ -137,6 +136,24 @@ class LiveLake:
         await put_over(store, key, built.body, provenance.encode())
 
 
+#: 2026-01-06T02:05:00Z: the viewers of `watched_lake` watch on the 5th and 6th.
+NOW = 1_767_665_100_000
+DAYS = ("2026-01-05", "2026-01-06")
+
+
+def watched_lake(**settings: Any) -> LiveLake:
+    """Return a lake of some viewers' events, a tenth of them delivered twice."""
+    lake = LiveLake(**settings)
+    audience = Audience(7, 6, NOW, strays=False)
+    for client in range(6):
+        for request in range(6):
+            events = audience.take(client, 15, NOW)
+            lake.post(events, NOW + request * 1_000)
+            if (client + request) % 10 == 0:
+                lake.post(events, NOW + request * 1_000 + 500)
+    return lake
+
+
 def shard_of_key(table: Table, key: bytes, shards: int) -> int:
     """Return the shard of a daily row by its key."""
     dt, _, row_id = key.decode().partition("|")
@@ -157,12 +174,3 @@ async def files(store: Store, prefix: str = "analytics/") -> dict[str, bytes]:
         if stored is not None and not key.endswith("_layout.json"):
             found[key] = stored.body
     return found
-
-
-def by_client(values: Iterable[bytes]) -> dict[str | None, int]:
-    """Return how many events each client has in records' values."""
-    counts: dict[str | None, int] = defaultdict(int)
-    for value in values:
-        for event in decode_events(value):
-            counts[event and (event.client_id or event.client_session_id)] += 1
-    return dict(counts)

@@ -24,23 +24,7 @@ from sinks.rebuild_sources import NoSourceError
 from sinks.reconcile_day import Stack
 from sinks.store import MemoryStore
 from streams.contract.days import DAY_MS, dt_of_ms, shift_dt
-from tests.lakes import LiveLake, files, put_over
-
-NOW = 1_767_665_100_000  # 2026-01-06T02:05:00Z: the viewers watched on the 5th and 6th
-DAYS = ["2026-01-05", "2026-01-06"]
-
-
-def live_lake(**settings):
-    """Return a lake of some viewers' events, a tenth of them delivered twice."""
-    lake = LiveLake(**settings)
-    audience = Audience(7, 6, NOW, strays=False)
-    for client in range(6):
-        for request in range(6):
-            events = audience.take(client, 15, NOW)
-            lake.post(events, NOW + request * 1_000)
-            if (client + request) % 10 == 0:
-                lake.post(events, NOW + request * 1_000 + 500)
-    return lake
+from tests.lakes import DAYS, NOW, files, put_over, watched_lake
 
 
 def stack(folder, *, client_table=False, day_rule="event"):
@@ -79,7 +63,7 @@ def rows(body):
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 @pytest.mark.parametrize("shards", [1, 3])
 async def test_a_day_from_own_raw_is_byte_for_byte_what_the_live_path_wrote(tmp_path, form, shards):
-    live = live_lake(form=form, shards=shards, client_table=True)
+    live = watched_lake(form=form, shards=shards, client_table=True)
     store = FolderStore(tmp_path / "lake")
     await live.write(store)
     wrote = await files(store)
@@ -96,7 +80,7 @@ async def test_a_day_from_own_raw_is_byte_for_byte_what_the_live_path_wrote(tmp_
 
 async def test_files_that_are_right_are_only_marked_and_then_left_alone(tmp_path):
     store = FolderStore(tmp_path / "lake")
-    await live_lake().write(store)
+    await watched_lake().write(store)
     before = await files(store)
     old = FileProvenance.decode("", (await store.head(f"analytics/video_daily/dt={DAYS[0]}/data.jsonl")).metadata)
 
@@ -112,7 +96,7 @@ async def test_files_that_are_right_are_only_marked_and_then_left_alone(tmp_path
 
 async def test_a_wrong_file_is_shown_row_by_row_and_replaced(tmp_path):
     store = FolderStore(tmp_path / "lake")
-    await live_lake().write(store)
+    await watched_lake().write(store)
     right = await files(store)
     key = f"analytics/video_daily/dt={DAYS[0]}/data.jsonl"
     first, *others = rows(right[key])
@@ -131,7 +115,7 @@ async def test_a_wrong_file_is_shown_row_by_row_and_replaced(tmp_path):
 
 async def test_a_file_that_something_else_put_there_is_replaced(tmp_path):
     store = FolderStore(tmp_path / "lake")
-    await live_lake().write(store)
+    await watched_lake().write(store)
     right = await files(store)
     key = f"analytics/hour_daily/dt={DAYS[0]}/data.jsonl"
     (tmp_path / "lake" / key).write_bytes(b"not ours")
@@ -143,7 +127,7 @@ async def test_a_file_that_something_else_put_there_is_replaced(tmp_path):
 
 
 async def test_the_folder_for_work_is_gone_when_all_is_written(tmp_path):
-    await live_lake().write(FolderStore(tmp_path / "lake"))
+    await watched_lake().write(FolderStore(tmp_path / "lake"))
 
     await rebuild(tmp_path, DAYS[0])
 
@@ -152,7 +136,7 @@ async def test_the_folder_for_work_is_gone_when_all_is_written(tmp_path):
 
 async def test_a_rebuild_that_died_goes_on_with_the_parts_it_made(tmp_path):
     store = FolderStore(tmp_path / "lake")
-    await live_lake().write(store)
+    await watched_lake().write(store)
     right = await files(store)
     died = Rebuild(stack(tmp_path / "lake"), wish(tmp_path, DAYS[0]))
     await died.prepare(lambda _: None)
@@ -174,7 +158,7 @@ async def test_a_rebuild_that_died_goes_on_with_the_parts_it_made(tmp_path):
 
 async def test_a_part_of_an_object_that_has_changed_since_is_made_again(tmp_path):
     store = FolderStore(tmp_path / "lake")
-    live = live_lake()
+    live = watched_lake()
     await live.write(store)
     await Rebuild(stack(tmp_path / "lake"), wish(tmp_path, DAYS[1])).prepare(lambda _: None)
     live.post(Audience(8, 1, NOW, strays=False).take(0, 30, NOW), NOW + 9_000)
@@ -187,7 +171,7 @@ async def test_a_part_of_an_object_that_has_changed_since_is_made_again(tmp_path
 
 async def test_a_hole_in_the_archive_is_refused(tmp_path):
     store = FolderStore(tmp_path / "lake")
-    await live_lake(max_bytes=500).write(store)
+    await watched_lake(max_bytes=500).write(store)
     chunks = [key for key in await store.keys("raw/") if "-0-" in key]
     (tmp_path / "lake" / chunks[1]).unlink()
 
@@ -197,7 +181,7 @@ async def test_a_hole_in_the_archive_is_refused(tmp_path):
 
 async def test_files_are_not_replaced_by_nothing_when_the_archive_is_gone(tmp_path):
     store = FolderStore(tmp_path / "lake")
-    await live_lake().write(store)
+    await watched_lake().write(store)
     before = await files(store)
     shutil.rmtree(tmp_path / "lake" / "raw")
 
@@ -208,7 +192,7 @@ async def test_files_are_not_replaced_by_nothing_when_the_archive_is_gone(tmp_pa
 
 async def test_a_file_that_changed_after_the_comparison_is_not_overwritten(tmp_path):
     store = FolderStore(tmp_path / "lake")
-    await live_lake().write(store)
+    await watched_lake().write(store)
     work = Rebuild(stack(tmp_path / "lake"), wish(tmp_path, DAYS[0]))
     await work.prepare(lambda _: None)
     key = f"analytics/video_daily/dt={DAYS[0]}/data.jsonl"
@@ -335,7 +319,7 @@ async def test_strict_reading_counts_empty_and_joined_lines_as_invalid(tmp_path)
 
 async def test_own_raw_and_backfill_are_counted_together(tmp_path):
     store = FolderStore(tmp_path / "lake")
-    await live_lake().write(store)
+    await watched_lake().write(store)
     before = await totals_of(tmp_path, DAYS[0])
     put_raw(tmp_path / "old", "raw/2026/01/05/a", event(1) + b"\n" + event(2, "video_start") + b"\n")
 
@@ -348,7 +332,7 @@ async def test_own_raw_and_backfill_are_counted_together(tmp_path):
 
 
 async def test_the_lake_of_an_older_stack_counts_as_it_did_there(tmp_path):
-    await live_lake().write(FolderStore(tmp_path / "old"))
+    await watched_lake().write(FolderStore(tmp_path / "old"))
     there = await files(FolderStore(tmp_path / "old"), f"analytics/video_daily/dt={DAYS[0]}/")
 
     # Named twice, or copied into the new lake as well, it is still the same archive.
@@ -361,7 +345,7 @@ async def test_the_lake_of_an_older_stack_counts_as_it_did_there(tmp_path):
 
 async def test_what_the_reference_left_in_the_own_bucket_counts_only_when_named(tmp_path):
     store = FolderStore(tmp_path / "lake")
-    await live_lake().write(store)
+    await watched_lake().write(store)
     before = await totals_of(tmp_path, DAYS[0])
     put_raw(tmp_path / "lake", "raw/2026/01/05/delivery-1", event(1))
 
@@ -395,7 +379,7 @@ async def test_reading_a_folder_of_the_reference_leaves_nothing_in_it(tmp_path):
 
 async def test_the_live_path_of_these_tests_drops_repeats():
     store = MemoryStore()
-    await live_lake().write(store)
+    await watched_lake().write(store)
 
     (ingest,) = rows((await files(store))[f"analytics/ingest_daily/dt={DAYS[0]}/data.jsonl"])
 
