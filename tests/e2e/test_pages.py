@@ -100,9 +100,12 @@ def test_forget_me(browser, ingest):
     wait_for(lambda: text(browser, "#client"), "the name of this browser")
     name = text(browser, "#client")
     browser.click("#forget")
+    browser.wait_until("document.activeElement.id === 'sure-no'")
     press(browser, Keys.ENTER)  # the focus is on the harmless answer
+    browser.wait_until("!document.getElementById('sure').open")
     assert text(browser, "#client") == name
     browser.click("#forget")
+    browser.wait_until("document.getElementById('sure').open")
     browser.click("#sure-yes")
     wait_for(lambda: text(browser, "#client") != name, "a new name")
     status = browser.ask({"kind": "status"})
