@@ -14,6 +14,7 @@ import structlog
 import uvloop
 from prometheus_client import start_http_server
 
+from streams import failpoints
 from streams.app import create_app
 from streams.contract import topics
 from streams.fold_settings import FoldSettings
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 def main() -> int:
     """Run a worker; return its exit code."""
     configure_logs(logging.INFO)
+    failpoints.arm(os.environ)
     try:
         settings = Settings.from_env(os.environ)
     except SettingsError as error:

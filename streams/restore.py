@@ -8,6 +8,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams import failpoints
 from streams.contract.topics import MAX_MESSAGE_BYTES
 
 _MAX_RECORDS: Final = 50_000
@@ -54,4 +55,5 @@ async def read_compacted(consumer: AIOKafkaConsumer, partition: TopicPartition, 
                 latest.pop(record.key, None)
             else:
                 latest[record.key] = record.value
+        await failpoints.reach("in-restore")
     return latest

@@ -20,7 +20,7 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faust import Service
 
-from streams import metrics
+from streams import failpoints, metrics
 from streams.contract.topics import MAX_MESSAGE_BYTES
 from streams.exit import end_process
 from streams.owner import Owner, Work
@@ -35,6 +35,10 @@ _GROUP_COMMIT_S: Final = 0.5
 _A_DAY_MS: Final = 86_400_000
 
 log = structlog.get_logger()
+
+
+class ReplacedError(Exception):
+    """The consumer group has given this worker's name to another process."""
 
 
 class PartitionSource(Service):
@@ -59,6 +63,7 @@ class PartitionSource(Service):
         self._readiness = readiness
         self._owners: dict[int, Owner] = {}
         self._runners: dict[int, _Runner] = {}
+        self._joined = False
         self._consumer: AIOKafkaConsumer
 
     async def on_start(self) -> None:
@@ -77,14 +82,15 @@ class PartitionSource(Service):
             max_poll_interval_ms=_A_DAY_MS,
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
             fetch_max_wait_ms=_POLL_MS,
-            partition_assignment_strategy=(StickyPartitionAssignor,),
+            # A class of its own for each consumer: aiokafka keeps the assignor's memory on the class.
+            partition_assignment_strategy=(type("Assignor", (StickyPartitionAssignor,), {}),),
         )
         self._consumer.subscribe([self._topic], listener=_Listener(self))
         await self._consumer.start()
 
     async def on_stop(self) -> None:
         """Finish the batches in flight and leave the group."""
-        await self.revoke(list(self._runners))
+        await self._let_go(list(self._runners))
         await self._consumer.stop()
 
     def assign(self, partitions: Iterable[int]) -> None:
@@ -96,13 +102,31 @@ class PartitionSource(Service):
             self._consumer.seek(partition, 0)
             owner = self._owners.get(p) or self._owners.setdefault(p, self._make_owner(p))
             self._runners[p] = _Runner(self._consumer, partition, owner, self._channel, self._on_ready)
+        self._joined = True
         self._on_ready()
 
     async def revoke(self, partitions: Iterable[int]) -> None:
         """Let go of partitions: their batches in flight end first, restores under way are given up."""
+        self._refuse_replacement()
+        await self._let_go(partitions)
+
+    async def _let_go(self, partitions: Iterable[int]) -> None:
         runners = [self._runners.pop(p) for p in partitions if p in self._runners]
         self._readiness.set(self._topic, ready=False)
         await asyncio.gather(*(runner.stop() for runner in runners))
+
+    def _refuse_replacement(self) -> None:
+        """End the process when the group has given its name to another one.
+
+        aiokafka does not know the error that says so and would join again under the same name: two processes would
+        take the partitions from each other for ever.
+        """
+        was_joined, self._joined = self._joined, False
+        if was_joined and self._settings.instance and not self._consumer._coordinator.member_id:  # noqa: SLF001 (aiokafka tells it nowhere else)
+            raise ReplacedError(
+                f"the group {self._group} no longer knows this worker: another process with STREAMS_INSTANCE="
+                f"{self._settings.instance} took its place, or it was silent for longer than its session lasts"
+            )
 
     def _on_ready(self) -> None:
         ready = all(runner.ready for runner in self._runners.values())
@@ -117,12 +141,14 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         try:
+            await failpoints.reach("in-revocation")
             await self._source.revoke([partition.partition for partition in revoked])
         except Exception as error:  # noqa: BLE001 (whatever it is, it ends the process)
             end_process("letting go of partitions failed", error)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         try:
+            await failpoints.reach("in-assignment")
             self._source.assign([partition.partition for partition in assigned])
         except Exception as error:  # noqa: BLE001 (whatever it is, it ends the process)
             end_process("taking partitions failed", error)

@@ -14,7 +14,7 @@ import orjson
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams import metrics
+from streams import failpoints, metrics
 from streams.contract import topics
 from streams.contract.days import TOTALS_DAYS, dt_of_ms, shift_dt
 from streams.contract.keys import PartialKey, decode_daily_key
@@ -81,6 +81,7 @@ class SummingOwner:
                     self._put_share(record)
                 else:
                     self._put_published(table, record)
+            await failpoints.reach("in-sums-restore")
 
     def _put_share(self, record: Any) -> None:  # noqa: ANN401 (aiokafka ships no types)
         if record.key == REFOLD_KEY:

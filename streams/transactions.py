@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
+from streams import failpoints
 from streams.contract.topics import MAX_MESSAGE_BYTES
 
 #: The broker ends a transaction that a dead worker left open after this time; until then its readers wait.
@@ -54,6 +55,7 @@ class FencedProducer:
         except BaseException:
             await producer.stop()
             raise
+        await failpoints.reach("after-fence")
         return cls(producer)
 
     async def write(self, writes: Mapping[TopicPartition, Sequence[Record]]) -> dict[TopicPartition, int]:
@@ -61,11 +63,15 @@ class FencedProducer:
         async with asyncio.timeout(DEADLINE_S):
             await self._producer.begin_transaction()
             last = await asyncio.gather(*(self._send(partition, records) for partition, records in writes.items()))
+            await failpoints.reach("before-commit")
             await self._producer.commit_transaction()
+            await failpoints.reach("after-commit")
         return dict(zip(writes, last, strict=True))
 
     async def _send(self, partition: TopicPartition, records: Sequence[Record]) -> int:
         """Send the records as few batches and await their acknowledgement."""
+        place = partition.topic.removeprefix("watch.")
+        await failpoints.reach(f"before-{place}")
         sent: list[tuple[Any, int]] = []
         batch, size = self._producer.create_batch(), 0
         for key, value, headers in records:
@@ -76,6 +82,7 @@ class FencedProducer:
             size += 1
         sent.append((await self._submit(batch, partition), size))
         acknowledged = [await future for future, _ in sent]
+        await failpoints.reach(f"after-{place}")
         base_offset = acknowledged[-1].offset
         return base_offset + size - 1 if base_offset >= 0 else -1
 

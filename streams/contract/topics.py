@@ -64,6 +64,8 @@ def _compacted() -> dict[str, str]:
     return {
         "cleanup.policy": "compact,delete",
         "retention.ms": str(COMPACTED_RETENTION_DAYS * DAY_MS),
+        # A reader that was down for days must still see that a row went.
+        "delete.retention.ms": str(7 * DAY_MS),
         "segment.bytes": str(64 * 1024 * 1024),
         "segment.ms": str(10 * 60_000),
         "min.cleanable.dirty.ratio": "0.2",
