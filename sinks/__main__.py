@@ -17,6 +17,7 @@ from sinks.logs import configure_logs
 from sinks.settings import Settings, SettingsError
 from sinks.stage import run_stage
 from sinks.store import Store, open_store
+from streams import failpoints
 
 BAD_SETTINGS: Final = 2
 FAILED: Final = 70
@@ -36,6 +37,7 @@ async def serve(settings: Settings, store: Store) -> None:
 def main() -> int:
     """Run a worker; return the exit code."""
     configure_logs()
+    failpoints.arm(os.environ)
     try:
         settings = Settings.from_env(os.environ)
         store = open_store(settings.lake, settings.s3_endpoint)

@@ -20,6 +20,7 @@ from sinks.precedence import ReadAgainError, check_growth, check_origin
 from sinks.provenance import FileProvenance
 from sinks.store import PreconditionFailed, Store, StoreUnavailable, content_hash
 from sinks.tables import DaySnapshot
+from streams import failpoints
 from streams.contract.rows import Table
 
 log = structlog.get_logger(__name__)
@@ -121,7 +122,9 @@ class DayFiles:
 
     async def _put(self, key: str, body: bytes, provenance: FileProvenance, etag: str | None) -> str:
         started = time.monotonic()
+        await failpoints.reach("before-put")
         new_etag = await self._to.store.put(key, body, provenance.encode(), etag=etag)
+        await failpoints.reach("after-put")
         metrics.PUT_SECONDS.observe(time.monotonic() - started)
         metrics.OBJECTS.labels(table=self._table.name).inc()
         metrics.OBJECT_BYTES.labels(table=self._table.name).inc(len(body))

@@ -19,6 +19,7 @@ from sinks.patience import Patience, patiently
 from sinks.precedence import LakeMismatchError, ReadAgainError
 from sinks.provenance import ChunkProvenance
 from sinks.store import PreconditionFailed, Store, StoreUnavailable
+from streams import failpoints
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +94,9 @@ class RawObjects:
         while True:
             started = time.monotonic()
             try:
+                await failpoints.reach("before-raw-put")
                 etag = await self._store.put(key, body, provenance.encode(), etag=self._etag)
+                await failpoints.reach("after-raw-put")
             except (PreconditionFailed, StoreUnavailable) as why:
                 if isinstance(why, StoreUnavailable):
                     await patience.bear(why)
