@@ -93,18 +93,19 @@ async def run(broker: LocalBroker, folder: Path, events: int, number: int) -> di
     worker = Worker(broker.bootstrap_servers, group, folder / f"{group}.log", partitions=PARTITIONS, instance="bench")
     try:
         process = psutil.Process(worker.child.pid)
-        first_at, first, last_at = await folded(worker, events)
+        first_at, first, first_cpu_s = await folded(worker, 1)
+        last_at, last, last_cpu_s = await folded(worker, events)
         ends = await published(broker.bootstrap_servers, events)
-        worker_s, rss = cpu_s(process), process.memory_info().rss
+        rss = process.memory_info().rss
     finally:
         code = worker.child.stop(20.0)
     if code:
         raise RuntimeError(f"the worker ended with {code}: {worker.log.read_text()[-2_000:]}")
     return {
-        "events_per_s": (events - first) / (last_at - first_at),
+        "events_per_s": (last - first) / (last_at - first_at),
         "started_after_s": first_at - started,
         "published_after_s": ends - last_at,
-        "worker_cpu_s_per_million": worker_s / events * 1e6,
+        "worker_cpu_s_per_million": (last_cpu_s - first_cpu_s) / (last - first) * 1e6,
         "broker_cpu_s_per_million": (cpu_s(broker_process) - broker_before_s) / events * 1e6,
         "rss_mb": rss / 2**20,
     }
@@ -126,19 +127,14 @@ async def delete_results(bootstrap_servers: str) -> None:
 
 
 async def folded(worker: Worker, events: int) -> tuple[float, int, float]:
-    """Wait for the worker; return when it had folded how many events first, and when all of them."""
-    first_at, first = 0.0, 0
+    """Wait until the worker has folded so many events; return when, how many, and the CPU seconds it had used."""
+    process = psutil.Process(worker.child.pid)
     async with asyncio.timeout(RUN_WITHIN_S):
-        while True:
-            done = int(await worker.metric("watchtime_streams_events_total"))
-            now = time.monotonic()
-            if done and not first:
-                first_at, first = now, done
-            if done >= events:
-                return first_at, first, now
+        while (done := int(await worker.metric("watchtime_streams_events_total"))) < events:
             if worker.child.exit_code() is not None:
                 raise RuntimeError(f"the worker ended: {worker.log.read_text()[-2_000:]}")
             await asyncio.sleep(POLL_S)
+    return time.monotonic(), done, cpu_s(process)
 
 
 async def published(bootstrap_servers: str, events: int) -> float:
