@@ -1,4 +1,4 @@
-"""`watchtime athena plan | apply | query`: the lake on Athena."""
+"""`watchtime athena plan | apply | query | picture`: the lake on Athena."""
 
 from __future__ import annotations
 
@@ -8,22 +8,39 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import boto3
+import duckdb
 import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from athena.athena import Athena, AthenaError
+from athena.dashboard import DashboardError, numbers, read
+from athena.local import connect
+from athena.picture import svg
 from athena.query_command import add_question_arguments, asked, listing, print_rows
-from athena.questions import QuestionError
+from athena.questions import QuestionError, today
 from athena.target import Target, TargetError, tables, views, workgroup_configuration
 from sinks.keys import ANALYTICS, FORMATS
+from sinks.lake import NoStackError, lake_of
 from sinks.store import StoreError, open_store
 from streams.contract.rows import INGEST
 
 #: Dollars for a terabyte read, in most regions.
 PRICE_PER_TB: Final = 5.0
+_REFUSALS: Final = (
+    AthenaError,
+    TargetError,
+    QuestionError,
+    DashboardError,
+    NoStackError,
+    StoreError,
+    BotoCoreError,
+    ClientError,
+    duckdb.Error,
+)
 _DAY_FOLDER: Final = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/?$")
 
 
@@ -33,6 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     plan = actions.add_parser("plan", help="print everything that apply would make; asks AWS for nothing")
     apply = actions.add_parser("apply", help="make or update workgroup, database, tables and views")
     query = actions.add_parser("query", help="run a query and print rows and cost")
+    picture = actions.add_parser("picture", help="draw the QuickSight dashboard from this lake, as SVG")
+    picture.add_argument("--sheet", default="Watching", help="default: %(default)s")
+    picture.add_argument("--out", type=Path, default=Path("dashboard.svg"), help="default: %(default)s")
+    picture.add_argument("--to", metavar="DAY", help="last day (default: today in UTC)")
     for one in (plan, apply, query):
         one.add_argument("--lake", metavar="URL", help="s3://bucket[/prefix] (default: SINKS_LAKE)")
         one.add_argument("--database", default="watchtime", help="default: %(default)s")
@@ -60,9 +81,11 @@ def run(args: argparse.Namespace) -> int:
         elif args.action == "apply":
             for line in Athena(target_of(args, os.environ), boto3.Session()).apply():
                 print(line, flush=True)  # noqa: T201 - the command's voice
+        elif args.action == "picture":
+            _picture(args)
         else:
             _query(args)
-    except (AthenaError, TargetError, QuestionError, StoreError, BotoCoreError, ClientError) as error:
+    except _REFUSALS as error:
         sys.stderr.write(f"athena: {error}\n")
         return 1
     return 0
@@ -107,6 +130,21 @@ def plan(target: Target) -> str:
         *(f"{one.text};\n" for one in (*tables(target), *views())),
     ]
     return "\n".join(parts)
+
+
+def _picture(args: argparse.Namespace) -> None:
+    dashboard = read()
+    if args.sheet not in dashboard.sheets:
+        raise DashboardError(f"there is no sheet {args.sheet}; there are {', '.join(dashboard.sheets)}")
+    last = args.to or today()
+    with connect(lake_of(Path(args.data_dir), os.environ)) as connection:
+        picture = svg(
+            f"Watchtime: {args.sheet}",
+            dashboard.sheets[args.sheet],
+            lambda visual: numbers(dashboard, visual, lambda text: connection.execute(text).fetchall(), last),
+        )
+    args.out.write_text(picture)
+    print(f"wrote {args.out}")  # noqa: T201 - the command's voice
 
 
 def _query(args: argparse.Namespace) -> None:

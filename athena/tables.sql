@@ -127,7 +127,7 @@ TBLPROPERTIES (
 
 -- @section jsonl
 -- The same tables over SINKS_FORMAT=jsonl, the files that the replaced pipeline wrote: one JSON object a line, dt repeated
--- in each. A broken line is an error and not a row less.
+-- in each. A line that is cut off is an error, and not a row less.
 
 -- video_daily: watch time and views per video.
 CREATE EXTERNAL TABLE IF NOT EXISTS video_daily (

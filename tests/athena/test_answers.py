@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from athena.dashboard import read
 from athena.questions import question
 from tests.athena.answers import VIEWS
 from tests.athena.conftest import TrinoLake
@@ -29,3 +30,15 @@ def test_a_query_answers_as_the_facts_do(name: str, lake: TrinoLake, data: Sampl
     found = lake.ask(asked.sql(given(name, asked.parameters), today="2026-01-13"))
 
     assert_same(QUERIES[name](data), found.rows, ordered=True)
+
+
+@pytest.mark.parametrize("name", read().queries)
+def test_a_data_set_of_the_dashboard_has_its_columns(name: str, lake: TrinoLake) -> None:
+    declared = {"date": "DATETIME", "double": "DECIMAL", "bigint": "INTEGER", "varchar": "STRING"}
+
+    found = lake.ask(read().queries[name].replace("${Database}", lake.shape.name))
+
+    assert found.rows
+    assert {column: declared[kind] for column, kind in zip(found.names, found.types, strict=True)} == read().columns[
+        name
+    ]
