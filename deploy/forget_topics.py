@@ -89,6 +89,8 @@ async def last_values(bootstrap_servers: str, topic: str) -> dict[TopicPartition
     """Return the last value of each key of a compacted topic, by partition; nothing when there is no such topic."""
     async with Log(bootstrap_servers) as log:
         ends = await log.ends(topic)
+    if not ends:
+        return {}
     async with committed_reader(bootstrap_servers) as reader:
         return {partition: await read_compacted(reader, partition, end) for partition, end in ends.items()}
 

@@ -91,7 +91,7 @@ class Rebuild:
         wish = self._wish
         young = is_young(wish.dt, self._now_ms)
         if young:
-            await self._check_young()
+            await self._check_young(report)
         report("listing raw objects")
         findings = await find_objects(self._sources(), wish.dt, dedupe=wish.reading.dedupe)
         if young:
@@ -124,14 +124,14 @@ class Rebuild:
             self._rebuilt.written.append(file.key)
         shutil.rmtree(self._wish.folder, ignore_errors=True)
 
-    async def _check_young(self) -> None:
+    async def _check_young(self, report: Report) -> None:
         if self._wish.sources:
             closed = shift_dt(dt_of_ms(self._now_ms), -TOTALS_DAYS)
             raise OpenDayError(
                 f"{self._wish.dt} may still change, and the stack writes it from its topics, which know nothing of "
                 f"--from: days before {closed} can be filled in from elsewhere"
             )
-        await check_sinks_are_down(self._stack)
+        await check_sinks_are_down(self._stack, report)
 
     def _sources(self) -> list[Source]:
         own = self._stack.lake

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import time
+from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from sinks.keys import topic8
+from sinks.progress import Report
 from sinks.raw_days import Continuity, RawHoleError
 from sinks.reconcile_day import Stack, check_ends
 from sinks.reconcile_settle import Log
@@ -15,18 +18,33 @@ from streams.contract.rows import TABLES
 from streams.contract.topics import EVENTS, SINKS_GROUP
 from streams.topic_id import TopicIdError, topic_ids
 
+#: Longer than a stopped worker stays in its group.
+LEAVE_S: Final = 10.0
+_POLL_S: Final = 0.5
+
 
 class OpenDayError(Exception):
     """A day that may still change cannot be rebuilt now."""
 
 
-async def check_sinks_are_down(stack: Stack) -> None:
-    """Raise OpenDayError while sinks write files, or when that cannot be told."""
+async def check_sinks_are_down(stack: Stack, report: Report, wait_s: float = LEAVE_S) -> None:
+    """Raise OpenDayError while sinks write files, or when that cannot be told.
+
+    A worker with a name of its own stays in its group for one session after it has stopped.
+    """
     group = f"{stack.group}-{SINKS_GROUP}"
     admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap_servers)
+    deadline = time.monotonic() + wait_s
     try:
         await admin.start()
-        members = _members(await admin.describe_consumer_groups([group]))
+        while members := _members(await admin.describe_consumer_groups([group])):
+            if time.monotonic() > deadline:
+                raise OpenDayError(
+                    f"the day may still change, and {members} sinks of group {group} are writing its files: stop them "
+                    "with `watchtime down sinks`, rebuild, and start them again with `watchtime up`"
+                )
+            report(f"waiting for sinks to leave group {group}")
+            await asyncio.sleep(_POLL_S)
     except KafkaError as error:
         raise OpenDayError(
             f"the day may still change, and the broker at {stack.bootstrap_servers} does not tell whether sinks run "
@@ -34,11 +52,6 @@ async def check_sinks_are_down(stack: Stack) -> None:
         ) from error
     finally:
         await admin.close()
-    if members:
-        raise OpenDayError(
-            f"the day may still change, and {members} sinks of group {group} are writing its files: stop them with "
-            "`watchtime down sinks`, rebuild, and start them again with `watchtime up`"
-        )
 
 
 def _members(answers: Any) -> int:  # noqa: ANN401 - aiokafka ships no types
