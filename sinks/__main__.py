@@ -13,11 +13,11 @@ import structlog
 import uvloop
 from prometheus_client import start_http_server
 
-from sinks.logs import configure_logs
 from sinks.settings import Settings, SettingsError
 from sinks.stage import run_stage
 from sinks.store import Store, open_store
 from streams import failpoints
+from streams.logs import configure_logs
 
 BAD_SETTINGS: Final = 2
 FAILED: Final = 70
@@ -36,7 +36,7 @@ async def serve(settings: Settings, store: Store) -> None:
 
 def main() -> int:
     """Run a worker; return the exit code."""
-    configure_logs()
+    configure_logs({"aiokafka": logging.CRITICAL})  # it reports each try to reach a broker that is away
     failpoints.arm(os.environ)
     try:
         settings = Settings.from_env(os.environ)

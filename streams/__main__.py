@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 def main() -> int:
     """Run a worker; return its exit code."""
-    configure_logs(logging.INFO)
+    configure_logs(dict.fromkeys(("aiokafka", "faust", "mode"), logging.WARNING))
     failpoints.arm(os.environ)
     try:
         settings = Settings.from_env(os.environ)

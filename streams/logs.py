@@ -1,21 +1,26 @@
-"""Logs as JSON lines on standard error, the libraries' own included. No ids of people or videos go into them."""
+"""Logs of every stage: JSON lines on standard error, the libraries' own included.
+
+No ids of people or videos go into them.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Final
+from collections.abc import Mapping
 
 import structlog
 
-#: Loggers that say in every rebalance or retry what the worker's own lines say once.
-_QUIET: Final = ("aiokafka", "faust", "mode")
 
+def configure_logs(least_levels: Mapping[str, int]) -> None:
+    """Send structlog's and the standard library's records through one JSON renderer.
 
-def configure_logs(level: int) -> None:
-    """Send structlog's and the standard library's records through one JSON renderer."""
+    `least_levels`: libraries that repeat in every try what a stage's own line says once, and the level from which on
+    to hear them.
+    """
     steps: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -23,18 +28,19 @@ def configure_logs(level: int) -> None:
     structlog.configure(
         processors=[*steps, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *steps],
+            foreign_pre_chain=steps,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),
             ],
         )
     )
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name, level in least_levels.items():
+        logging.getLogger(name).setLevel(level)
