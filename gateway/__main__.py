@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from typing import Final
@@ -14,10 +15,12 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from gateway.app import METRICS, app_runner, build_app
+from gateway.app import METRICS, app_runner, build_app, site
+from gateway.keyring import KeyringError
 from gateway.metrics import metrics_app
 from gateway.publish import KafkaPublisher
-from gateway.settings import Settings, SettingsError
+from gateway.settings import Settings
+from gateway.variables import SettingsError
 
 _BACKLOG: Final = 1024
 
@@ -30,14 +33,14 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    _allow_many_connections()
     app = build_app(settings, KafkaPublisher(settings.bootstrap_servers))
     runner = app_runner(app)
     metrics_runner = web.AppRunner(metrics_app(app[METRICS]), access_log=None)
     try:
         await runner.setup()
         await metrics_runner.setup()
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=_BACKLOG)
-        await site.start()
+        await site(runner, settings.host, settings.port, _BACKLOG).start()
         await web.TCPSite(metrics_runner, settings.metrics_host, settings.metrics_port).start()
         _tune_garbage_collector()
         port, metrics_port = _port(runner), _port(metrics_runner)
@@ -60,14 +63,23 @@ def main() -> int:
     try:
         uvloop.run(serve(settings))
     except OSError as error:
-        log.critical("cannot listen", why=str(error))
+        log.critical("cannot listen, or read a file that the settings name", why=str(error))
         return 1
+    except KeyringError as error:
+        log.critical("bad keys in GATEWAY_KEYS_FILE", why=str(error))
+        return 2
     log.info("stopped")
     return 0
 
 
 def _port(runner: web.AppRunner) -> int:
     return int(runner.addresses[0][1])
+
+
+def _allow_many_connections() -> None:
+    """Raise the limit of open files to what the system grants; the usual 1,024 is less than `max_connections`."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _tune_garbage_collector() -> None:

@@ -13,15 +13,17 @@ RETRY_AFTER_S = 1
 
 
 class Refusal(Exception):  # noqa: N818 - an answer like any other, raised to leave early
-    """A request is not taken; `status` and the text tell the client why."""
+    """A request is not taken; `status` and the text tell the client why, `reason` is a short word for metrics."""
 
-    def __init__(self, status: int, error: str) -> None:
+    def __init__(self, status: int, error: str, reason: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(error)
         self.status = status
+        self.reason = reason
+        self._headers = headers
 
     def answer(self) -> web.Response:
         """Return the refusal as an answer."""
-        return error_answer(self.status, str(self))
+        return error_answer(self.status, str(self), self._headers)
 
 
 def json_answer(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> web.Response:

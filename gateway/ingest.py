@@ -1,8 +1,8 @@
 """POST /ingest: from a request to its answer.
 
 The answer 200 is given only after the broker acknowledged accepted and rejected events alike. Refusals come in a
-fixed order: origin and host (403, before this module), media type (415), size (413), JSON (400), number of events
-(413), broker (503).
+fixed order: origin and host (403, before this module), token (401), media type (415), rate (429), size (413), JSON
+(400), number of events (413), broker (503).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.access import Access
 from gateway.answers import Refusal, json_answer
 from gateway.body import InvalidJsonError, read_events
 from gateway.intake import RejectedLimit, sort_events
 from gateway.metrics import Metrics
 from gateway.publish import Publisher, UnavailableError
+from gateway.settings import Settings
 from streams.contract.event import MAX_BATCH_EVENTS, MAX_BODY_BYTES
 
-#: How long a client may take to send its body.
-BODY_TIMEOUT_S: Final = 20.0
 _TOO_LARGE: Final = f"Body too large: at most {MAX_BODY_BYTES} bytes"
 
 
@@ -33,59 +33,63 @@ class Ingest:
         self,
         publisher: Publisher,
         metrics: Metrics,
+        access: Access,
+        settings: Settings,
         *,
-        max_in_flight_bytes: int,
         clock_ns: Callable[[], int] = time.time_ns,
-        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._publisher = publisher
         self._metrics = metrics
-        self._max_in_flight_bytes = max_in_flight_bytes
+        self._access = access
+        self._body_timeout_s = settings.body_timeout_s
+        self._max_in_flight_bytes = settings.max_in_flight_mib * 1024 * 1024
         self._in_flight_bytes = 0
         self._rejected_limit = RejectedLimit()
         self._clock_ns = clock_ns
-        self._monotonic_s = monotonic_s
         metrics.in_flight_bytes.set_function(lambda: self._in_flight_bytes)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request; a Refusal is raised, its answer made elsewhere."""
         received_at = self._clock_ns() // 1_000_000
-        _demand_json(request)
-        # A limit of requests per client (429) belongs here: behind the headers, before the body is read.
+        install = self._access.install_of(request)
+        demand_json(request)
+        self._access.throttle(request, install)
         held = _Held()
         try:
             body = await self._read(request, held)
-            return await self._take(body, received_at)
+            return await self._take(body, received_at, install)
         finally:
             self._in_flight_bytes -= held.size
 
-    async def _take(self, body: bytes, received_at: int) -> web.Response:
+    async def _take(self, body: bytes, received_at: int, install: str | None) -> web.Response:
         try:
             events = read_events(body)
         except InvalidJsonError as error:
-            raise Refusal(400, "Invalid JSON") from error
+            raise Refusal(400, "Invalid JSON", "json") from error
         if len(events) > MAX_BATCH_EVENTS:
-            raise Refusal(413, f"Too many events: {len(events)}, at most {MAX_BATCH_EVENTS} in a request")
-        intake = sort_events(events, received_at, self._rejected_limit, self._monotonic_s())
+            advice = f"Too many events: {len(events)}, at most {MAX_BATCH_EVENTS} in a request"
+            raise Refusal(413, advice, "events")
+        intake = sort_events(events, received_at, self._rejected_limit, self._access.monotonic_s(), install)
         if intake.records:
             try:
                 await self._publisher.publish(intake.records)
             except UnavailableError as error:
-                raise Refusal(503, "The broker does not take events now; keep them and repeat the request") from error
+                advice = "The broker does not take events now; keep them and repeat the request"
+                raise Refusal(503, advice, "broker") from error
         self._metrics.count_intake(intake)
         return json_answer(200, intake.answer())
 
     async def _read(self, request: web.Request, held: _Held) -> bytes:
         """Return the body, at most MAX_BODY_BYTES of it, and account for its bytes while they arrive."""
         if (request.content_length or 0) > MAX_BODY_BYTES:
-            raise Refusal(413, _TOO_LARGE)
+            raise Refusal(413, _TOO_LARGE, "body_bytes")
         if request.content.is_eof():  # all of it came with the headers
             return await self._read_chunks(request, held)
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
+            async with asyncio.timeout(self._body_timeout_s):
                 return await self._read_chunks(request, held)
         except TimeoutError as error:
-            raise Refusal(408, f"The body did not arrive within {BODY_TIMEOUT_S:g} s") from error
+            raise Refusal(408, f"The body did not arrive within {self._body_timeout_s:g} s", "body_time") from error
 
     async def _read_chunks(self, request: web.Request, held: _Held) -> bytes:
         chunks = []
@@ -93,9 +97,9 @@ class Ingest:
             held.size += len(chunk)
             self._in_flight_bytes += len(chunk)
             if held.size > MAX_BODY_BYTES:
-                raise Refusal(413, _TOO_LARGE)
+                raise Refusal(413, _TOO_LARGE, "body_bytes")
             if self._in_flight_bytes > self._max_in_flight_bytes:
-                raise Refusal(503, "Too much is under way; keep the events and repeat the request")
+                raise Refusal(503, "Too much is under way; keep the events and repeat the request", "in_flight")
             chunks.append(chunk)
         return b"".join(chunks)
 
@@ -109,10 +113,11 @@ class _Held:
         self.size = 0
 
 
-def _demand_json(request: web.Request) -> None:
+def demand_json(request: web.Request) -> None:
+    """Refuse a body that is not plain JSON: what a web page can post to any address without being asked is not."""
     headers = request.headers
     if "Content-Encoding" in headers:
-        raise Refusal(415, "Content-Encoding is not supported: send the body as it is")
+        raise Refusal(415, "Content-Encoding is not supported: send the body as it is", "media_type")
     media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise Refusal(415, "Content-Type must be application/json")
+        raise Refusal(415, "Content-Type must be application/json", "media_type")

@@ -80,8 +80,13 @@ class RejectedLimit:
         return True
 
 
-def sort_events(events: Sequence[Any], received_at: int, limit: RejectedLimit, now_s: float) -> Intake:
-    """Return the outcome of a request's events, received at `received_at` (epoch ms)."""
+def sort_events(
+    events: Sequence[Any], received_at: int, limit: RejectedLimit, now_s: float, install: str | None = None
+) -> Intake:
+    """Return the outcome of a request's events, received at `received_at` (epoch ms).
+
+    `install`: the client of all of them, by their request's token; None: each event names its own.
+    """
     intake = Intake()
     lines: dict[str, list[bytes]] = {}
     tails: dict[str, bytes] = {}
@@ -91,11 +96,11 @@ def sort_events(events: Sequence[Any], received_at: int, limit: RejectedLimit, n
         if error is not None:
             intake.rejected.append(Rejection(index, error))
             if limit.take(now_s):
-                intake.records.append(_rejected(event, raw, error, received_at))
+                intake.records.append(_rejected(event, raw, error, received_at, install))
             else:
                 intake.unrecorded += 1
             continue
-        client = event["client_session_id"]
+        client = install or event["client_session_id"]
         if client not in lines:
             lines[client] = []
             tails[client] = b',"received_at":%d,"client_id":%b}\n' % (received_at, compact(client))
@@ -108,8 +113,8 @@ def sort_events(events: Sequence[Any], received_at: int, limit: RejectedLimit, n
     return intake
 
 
-def _rejected(event: object, raw: bytes, error: str, received_at: int) -> Record:
-    client = client_key(event)
+def _rejected(event: object, raw: bytes, error: str, received_at: int, install: str | None) -> Record:
+    client = install or client_key(event)
     text = raw[:MAX_REJECTED_BYTES].decode(errors="ignore")  # a cut may fall inside a character
     value = orjson.dumps({"reason": error, "received_at": received_at, "event": text})
     return Record(topics.REJECTED, None if client is None else client.encode(), value)

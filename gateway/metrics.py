@@ -51,6 +51,12 @@ class Metrics:
         self.in_flight_bytes = Gauge(
             "watchtime_gateway_in_flight_bytes", "Bytes of request bodies held right now", registry=self.registry
         )
+        self._refusals = Counter(
+            "watchtime_gateway_refusals",
+            "Requests and connections refused, by reason",
+            ["reason"],
+            registry=self.registry,
+        )
         lost = Counter(
             "watchtime_gateway_broker_losses",
             "How often the connection to the broker was given up and made anew",
@@ -68,6 +74,10 @@ class Metrics:
             self._unrecorded.inc(intake.unrecorded)
             for _, reason in intake.rejected:
                 self._reasons.labels(reason).inc()
+
+    def count_refusal(self, reason: str) -> None:
+        """Count a request or a connection that was refused."""
+        self._refusals.labels(reason).inc()
 
     def count_answer(self, status: int, seconds: float) -> None:
         """Count one answer to POST /ingest."""

@@ -1,4 +1,4 @@
-"""Who may call a gateway that asks for no token: rules for the Host and Origin headers. Pure.
+"""Who may call a gateway by where it stands: rules for the Host and Origin headers. Pure.
 
 Listening on loopback keeps other machines out, not the web pages open in this machine's browser. Any page can
 post to 127.0.0.1; its browser says so in Origin. A page can also point a name of its own at 127.0.0.1 and thereby
@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from gateway.settings import ANY_ORIGIN, Settings
+from gateway.settings import Settings
+from gateway.variables import ANY_ORIGIN
 
 _EXTENSION = re.compile(r"(?:chrome|moz|safari-web)-extension://[0-9a-z-]+")
 _LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -25,6 +26,8 @@ class Origins:
             configured = f"[{configured}]"
         self._hosts = _LOOPBACK_NAMES | settings.allowed_hosts | {configured}
         self._listed = settings.cors_origins
+        #: Behind a proxy that speaks TLS the own page has an https origin.
+        self._own_schemes = ("http", "https") if settings.auth else ("http",)
         self._any = ANY_ORIGIN in settings.cors_origins
 
     def host_allowed(self, host: str) -> bool:
@@ -36,7 +39,8 @@ class Origins:
         if origin is None or self._any:
             return True
         origin = origin.lower()
-        return bool(_EXTENSION.fullmatch(origin)) or origin == f"http://{host.lower()}" or origin in self._listed
+        own = any(origin == f"{scheme}://{host.lower()}" for scheme in self._own_schemes)
+        return own or bool(_EXTENSION.fullmatch(origin)) or origin in self._listed
 
     def allow_origin(self, origin: str) -> str:
         """Return the Access-Control-Allow-Origin of an answer to an allowed origin."""

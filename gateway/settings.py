@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
-ANY_ORIGIN: Final = "*"
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#]+")
+from gateway import variables
+from gateway.variables import SettingsError
+
 _MAX_PORT: Final = 65_535
-
-
-class SettingsError(ValueError):
-    """A variable of the environment holds a value that the gateway cannot work with."""
+_MANY: Final = 1_000_000
+ENROLMENTS: Final = ("closed", "invite", "open")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,38 +29,124 @@ class Settings:
     #: Web origins allowed beside the own one and extensions: comma list, or `*` for any.
     cors_origins: frozenset[str] = field(default_factory=frozenset)
     #: Host names (without port) that requests may name beside loopback ones and `host`: comma list. A stack in
-    #: containers lists its service name here.
+    #: containers lists its service name here, a public gateway its domain.
     allowed_hosts: frozenset[str] = field(default_factory=frozenset)
     #: `on` lets a gateway without authentication listen on an address that other machines may reach. Meant for
     #: containers, whose published port is bound to loopback on the outside.
     open_bind: bool = False
+    #: Addresses of proxies in front, whose X-Forwarded-For is believed: comma list.
+    trusted_proxies: frozenset[str] = field(default_factory=frozenset)
+
+    #: `on` demands a token for every POST /ingest; its install becomes the client of the events.
+    auth: bool = False
+    #: Signing keys, made by `python -m gateway.keyring FILE`; read again when it changes.
+    keys_file: Path | None = None
+    #: Installs that are refused, one a line; read again when it changes. May not exist yet.
+    revoked_file: Path | None = None
+    #: Who is given a token by POST /enroll: nobody, who knows an invite code, or everybody.
+    enroll: str = "invite"
+    #: Invite codes, one a line; read again when it changes.
+    invites_file: Path | None = None
+    #: Enrolments granted or tried per hour and address.
+    enroll_per_hour: int = 20
+    #: Life of a token, days.
+    token_days: int = 400
+
     #: Bytes of request bodies held at any one time (from reading to acknowledgement); beyond it: 503.
     max_in_flight_mib: int = 64
+    #: Longest request line and longest single header, bytes; beyond it: 400.
+    max_header_bytes: int = 8_192
+    #: How long a client may take to send the headers of a request, and then its body, seconds.
+    header_timeout_s: int = 10
+    body_timeout_s: int = 20
+    #: Connections at any one time; further ones are closed at once. 0: no limit.
+    max_connections: int = 20_000
+    #: Connections at any one time from one address. 0: no limit, the default without authentication; else 200.
+    connections_per_address: int | None = None
+    #: Requests a second from one install, and how many may come at once after a pause. 0: no limit. Default 5.
+    install_rate: int | None = None
+    install_burst: int = 120
+    #: The same for one address. 0: no limit, the default without authentication; else 50.
+    address_rate: int | None = None
+    address_burst: int = 600
+
+    #: `off`: no live page, no /live and no /api.
+    live: bool = True
+    #: Who may look when authentication is on: `name:password`, one a line; read again when it changes.
+    viewers_file: Path | None = None
+    #: Rows of one table and day that are kept for the page, for the two newest days; a twentieth for older ones.
+    live_rows: int = 20_000
+    #: Viewers of the live page at any one time.
+    live_streams: int = 100
+
     #: `KAFKA_BOOTSTRAP_SERVERS`: comma list of host:port.
     bootstrap_servers: str = "127.0.0.1:9092"
+    #: `WATCHTIME_GROUP`: prefix of the stages' groups, whose lag the live page shows.
+    group: str = "watchtime"
 
     def __post_init__(self) -> None:
         """Refuse combinations that would be unsafe."""
-        if not self.open_bind and not is_loopback(self.host):
+        if not self.open_bind and not self.auth and not is_loopback(self.host):
             raise SettingsError(
                 f"GATEWAY_HOST is {self.host!r}, which other machines may reach, but this gateway does not ask for "
-                "tokens: use 127.0.0.1, or set GATEWAY_OPEN_BIND=on if something else keeps strangers out "
-                "(a container whose port is published on loopback only)"
+                "tokens: set GATEWAY_AUTH=on, or use 127.0.0.1, or set GATEWAY_OPEN_BIND=on if something else keeps "
+                "strangers out (a container whose port is published on loopback only)"
             )
+        if self.auth and self.keys_file is None:
+            raise SettingsError("GATEWAY_AUTH=on needs GATEWAY_KEYS_FILE; `python -m gateway.keyring FILE` makes one")
+        if self.auth and self.enroll == "invite" and self.invites_file is None:
+            raise SettingsError("GATEWAY_ENROLL=invite needs GATEWAY_INVITES_FILE, a file with one code a line")
+
+    def limit(self, name: str, with_auth: int) -> int:
+        """Return a limit per client: as set, else none without authentication and `with_auth` with it."""
+        value: int | None = getattr(self, name)
+        if value is None:
+            return with_auth if self.auth else 0
+        return value
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
         """Return the settings of an environment; SettingsError names the variable that is wrong."""
+
+        def whole(name: str, most: int, least: int = 0) -> int:
+            default: int = getattr(cls, name)
+            return variables.whole(environ, f"GATEWAY_{name.upper()}", default, most, least=least)
+
+        def optional(name: str) -> int | None:
+            return variables.optional_whole(environ, f"GATEWAY_{name.upper()}", _MANY)
+
         return cls(
             host=environ.get("GATEWAY_HOST", cls.host),
-            port=_whole(environ, "GATEWAY_PORT", cls.port, _MAX_PORT),
+            port=whole("port", _MAX_PORT),
             metrics_host=environ.get("GATEWAY_METRICS_HOST", cls.metrics_host),
-            metrics_port=_whole(environ, "GATEWAY_METRICS_PORT", cls.metrics_port, _MAX_PORT),
-            cors_origins=_origins(environ.get("GATEWAY_CORS_ORIGINS", "")),
-            allowed_hosts=frozenset(_listed(environ.get("GATEWAY_ALLOWED_HOSTS", ""))),
-            open_bind=_switch(environ, "GATEWAY_OPEN_BIND"),
-            max_in_flight_mib=_whole(environ, "GATEWAY_MAX_IN_FLIGHT_MIB", cls.max_in_flight_mib, 65_536, least=1),
+            metrics_port=whole("metrics_port", _MAX_PORT),
+            cors_origins=variables.origins(environ.get("GATEWAY_CORS_ORIGINS", "")),
+            allowed_hosts=frozenset(variables.listed(environ.get("GATEWAY_ALLOWED_HOSTS", ""))),
+            open_bind=variables.switch(environ, "GATEWAY_OPEN_BIND"),
+            trusted_proxies=frozenset(variables.listed(environ.get("GATEWAY_TRUSTED_PROXIES", ""))),
+            auth=variables.switch(environ, "GATEWAY_AUTH"),
+            keys_file=variables.file(environ, "GATEWAY_KEYS_FILE"),
+            revoked_file=variables.file(environ, "GATEWAY_REVOKED_FILE"),
+            enroll=variables.choice(environ, "GATEWAY_ENROLL", ENROLMENTS, cls.enroll),
+            invites_file=variables.file(environ, "GATEWAY_INVITES_FILE"),
+            enroll_per_hour=whole("enroll_per_hour", _MANY, least=1),
+            token_days=whole("token_days", 3_650, least=1),
+            max_in_flight_mib=whole("max_in_flight_mib", 65_536, least=1),
+            max_header_bytes=whole("max_header_bytes", 65_536, least=1_024),
+            header_timeout_s=whole("header_timeout_s", 3_600, least=1),
+            body_timeout_s=whole("body_timeout_s", 3_600, least=1),
+            max_connections=whole("max_connections", _MANY),
+            connections_per_address=optional("connections_per_address"),
+            install_rate=optional("install_rate"),
+            install_burst=whole("install_burst", _MANY, least=1),
+            address_rate=optional("address_rate"),
+            address_burst=whole("address_burst", _MANY, least=1),
+            live=variables.switch(environ, "GATEWAY_LIVE", default=True),
+            viewers_file=variables.file(environ, "GATEWAY_VIEWERS_FILE"),
+            live_rows=whole("live_rows", _MANY, least=20),
+            live_streams=whole("live_streams", 10_000, least=1),
             bootstrap_servers=environ.get("KAFKA_BOOTSTRAP_SERVERS", cls.bootstrap_servers),
+            group=environ.get("WATCHTIME_GROUP", "").strip() or cls.group,
         )
 
 
@@ -73,31 +158,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def _whole(environ: Mapping[str, str], name: str, default: int, most: int, *, least: int = 0) -> int:
-    text = environ.get(name, "").strip() or str(default)
-    if not text.isdecimal() or not text.isascii() or not least <= int(text) <= most:
-        raise SettingsError(f"{name} must be a whole number from {least} to {most}, not {text!r}")
-    return int(text)
-
-
-def _switch(environ: Mapping[str, str], name: str) -> bool:
-    text = environ.get(name, "").strip() or "off"
-    if text not in {"on", "off"}:
-        raise SettingsError(f"{name} must be on or off, not {text!r}")
-    return text == "on"
-
-
-def _origins(text: str) -> frozenset[str]:
-    origins = _listed(text)
-    for origin in origins:
-        if origin != ANY_ORIGIN and not _ORIGIN.fullmatch(origin):
-            raise SettingsError(
-                f"GATEWAY_CORS_ORIGINS holds {origin!r}: an origin is scheme://host[:port] without a path, or *"
-            )
-    return frozenset(origins)
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip().lower() for part in text.split(",") if part.strip()]

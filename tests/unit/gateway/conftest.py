@@ -9,9 +9,8 @@ from typing import Any
 import aiohttp
 import hypothesis
 import pytest
-from aiohttp import web
 
-from gateway.app import METRICS, app_runner, build_app
+from gateway.app import ACCESS, CONNECTIONS, METRICS, app_runner, build_app, site
 from gateway.publish import MemoryPublisher
 from gateway.settings import Settings
 from tests.unit.gateway.running import RECEIVED_AT, Gateway
@@ -34,9 +33,9 @@ async def start_gateway() -> AsyncIterator[StartGateway]:
             runner = app_runner(app)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            await site(runner, "127.0.0.1", 0).start()
             session = await stack.enter_async_context(aiohttp.ClientSession())
-            return Gateway(runner.addresses[0][1], publisher, app[METRICS], session)
+            return Gateway(runner.addresses[0][1], publisher, app[METRICS], session, app[ACCESS], app[CONNECTIONS])
 
         yield start
 

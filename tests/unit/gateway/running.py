@@ -12,6 +12,8 @@ from typing import Any
 
 import aiohttp
 
+from gateway.access import Access
+from gateway.connections import Connections
 from gateway.intake import Record
 from gateway.metrics import Metrics
 from gateway.publish import MemoryPublisher
@@ -40,6 +42,8 @@ class Gateway:
     publisher: MemoryPublisher
     metrics: Metrics
     session: aiohttp.ClientSession
+    access: Access
+    connections: Connections
 
     @property
     def url(self) -> str:
@@ -70,6 +74,16 @@ class Gateway:
     async def holds(self, size: int) -> None:
         """Return when the gateway holds that many bytes of bodies."""
         while self.metric("watchtime_gateway_in_flight_bytes") != size:  # noqa: ASYNC110 - a gauge has no event
+            await asyncio.sleep(0.001)
+
+    async def counts(self, reason: str) -> None:
+        """Return when a refusal with this reason was counted."""
+        while not self.metric("watchtime_gateway_refusals_total", reason=reason):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+
+    async def alone(self) -> None:
+        """Return when nobody is connected any more."""
+        while len(self.connections):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.001)
 
     def records(self, topic: str = topics.EVENTS) -> list[Record]:

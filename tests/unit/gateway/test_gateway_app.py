@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gateway import ingest
 from gateway.app import app_runner, build_app
 from gateway.metrics import metrics_app
 from gateway.publish import MemoryPublisher
@@ -189,8 +188,8 @@ async def test_bodies_in_flight_have_a_limit(start_gateway):
     assert (await gateway.post(VALID))[0] == 200
 
 
-async def test_a_client_that_never_finishes_its_body_is_sent_away(gateway: Gateway, monkeypatch):
-    monkeypatch.setattr(ingest, "BODY_TIMEOUT_S", 0.05)
+async def test_a_client_that_never_finishes_its_body_is_sent_away(start_gateway):
+    gateway = await start_gateway(body_timeout_s=0.05)
     async with gateway.wire("Content-Length: 9") as (reader, writer):
         writer.write(b"1")
 
@@ -206,8 +205,8 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(gateway:
     assert (await gateway.post(VALID))[0] == 200
 
 
-async def test_bad_chunks_are_the_clients_fault(gateway: Gateway, monkeypatch):
-    monkeypatch.setattr(ingest, "BODY_TIMEOUT_S", 0.2)
+async def test_bad_chunks_are_the_clients_fault(start_gateway):
+    gateway = await start_gateway(body_timeout_s=0.2)
     async with gateway.wire("Transfer-Encoding: chunked") as (reader, writer):
         writer.write(b"2\r\n{}\r\n")
         await gateway.holds(2)

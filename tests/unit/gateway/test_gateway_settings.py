@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.origins import Origins, host_name
-from gateway.settings import Settings, SettingsError
+from gateway.settings import Settings
+from gateway.variables import SettingsError
 
 
 def test_an_empty_environment_gives_the_documented_defaults():
@@ -55,6 +56,11 @@ def test_all_can_be_set():
         ("GATEWAY_METRICS_PORT", "4001.5"),
         ("GATEWAY_MAX_IN_FLIGHT_MIB", "0"),
         ("GATEWAY_OPEN_BIND", "yes"),
+        ("GATEWAY_AUTH", "yes"),
+        ("GATEWAY_AUTH", "on"),  # without keys
+        ("GATEWAY_ENROLL", "maybe"),
+        ("GATEWAY_HEADER_TIMEOUT_S", "0"),
+        ("GATEWAY_ADDRESS_RATE", "-1"),
         ("GATEWAY_CORS_ORIGINS", "https://a.example/path"),
         ("GATEWAY_CORS_ORIGINS", "a.example"),
         ("GATEWAY_HOST", "0.0.0.0"),  # noqa: S104 - the point of the test

@@ -1,0 +1,197 @@
+"""Connections, before there is a request: how many there may be, and how long headers may take.
+
+aiohttp limits the size of headers and drops connections that rest between requests; a client that sends its
+headers a byte at a time, or opens connections and says nothing, is up to this module. It stands between the
+transport and aiohttp's protocol, hands everything on, and keeps a deadline for each connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Final, cast
+
+from aiohttp import web
+
+from gateway.settings import Settings
+
+#: How long an idle connection is kept between requests.
+KEEPALIVE_S: Final = 75
+_SWEEP_S: Final = 1.0
+_PER_ADDRESS: Final = 200
+
+Factory = Callable[[], asyncio.Protocol]
+
+
+class Connections:
+    """All connections of a gateway."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        refused: Callable[[str], None],
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.header_timeout_s: Final = settings.header_timeout_s
+        self.monotonic_s: Final = monotonic_s
+        self._most = settings.max_connections
+        self._most_per_address = settings.limit("connections_per_address", _PER_ADDRESS)
+        self._proxies = settings.trusted_proxies
+        self._refused = refused
+        self._guarded: dict[object, Guarded] = {}
+        self._by_address: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._guarded)
+
+    def admit(self, address: str) -> bool:
+        """Whether one more connection from an address may stay."""
+        if self._most and len(self._guarded) >= self._most:
+            self._refused("connections")
+            return False
+        limit = self._most_per_address
+        if limit and self._by_address[address] >= limit and address not in self._proxies:
+            self._refused("connections_address")
+            return False
+        return True
+
+    def add(self, inner: asyncio.Protocol, connection: Guarded) -> None:
+        """Take in an admitted connection."""
+        self._guarded[inner] = connection
+        self._by_address[connection.address] += 1
+
+    def remove(self, inner: asyncio.Protocol, connection: Guarded) -> None:
+        """Forget a connection that was lost."""
+        del self._guarded[inner]
+        self._by_address[connection.address] -= 1
+        if not self._by_address[connection.address]:
+            del self._by_address[connection.address]
+
+    def begin(self, request: web.Request) -> None:
+        """Note that a request's headers are complete."""
+        connection = self._guarded.get(request.protocol)
+        if connection is not None:
+            connection.deadline_s = None
+            connection.resting = False
+
+    def end(self, request: web.Request) -> None:
+        """Note that a request was answered."""
+        connection = self._guarded.get(request.protocol)
+        if connection is not None:
+            connection.deadline_s = self.monotonic_s() + KEEPALIVE_S + self.header_timeout_s
+            connection.resting = True
+
+    def sweep(self) -> None:
+        """Cut off those whose time is over."""
+        now_s = self.monotonic_s()
+        late = [one for one in self._guarded.values() if one.deadline_s is not None and one.deadline_s < now_s]
+        for connection in late:
+            self._refused("header_time")
+            connection.cut()
+
+    async def run(self, _: web.Application) -> AsyncIterator[None]:
+        """Sweep while the application runs."""
+
+        async def sweeping() -> None:
+            while True:
+                await asyncio.sleep(_SWEEP_S)
+                self.sweep()
+
+        task = asyncio.create_task(sweeping())
+        yield
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+class Guarded(asyncio.Protocol):
+    """One connection: aiohttp's protocol behind a deadline."""
+
+    __slots__ = ("_inner", "_of", "_factory", "_transport", "address", "deadline_s", "resting")  # noqa: RUF023 - by role
+
+    def __init__(self, of: Connections, factory: Factory) -> None:
+        self._of = of
+        self._factory = factory
+        self._inner: asyncio.Protocol | None = None
+        self._transport: asyncio.Transport | None = None
+        self.address = ""
+        #: When it is cut off (monotonic seconds); None: a request is being answered.
+        self.deadline_s: float | None = None
+        #: Whether it is between two requests, with nothing of the next one here.
+        self.resting = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection or close it."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.address = str(peer[0]) if peer else ""
+        if not self._of.admit(self.address):
+            self._transport.abort()
+            return
+        self._inner = self._factory()
+        self._of.add(self._inner, self)
+        self.deadline_s = self._of.monotonic_s() + self._of.header_timeout_s
+        self._inner.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on; the first bytes of a request start the clock of its headers."""
+        if self.resting:
+            self.resting = False
+            self.deadline_s = self._of.monotonic_s() + self._of.header_timeout_s
+        if self._inner is not None:
+            self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """Hand on."""
+        return self._inner.eof_received() if self._inner is not None else None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Hand on and forget."""
+        if self._inner is not None:
+            self._of.remove(self._inner, self)
+            self._inner.connection_lost(exc)
+            self._inner = None
+
+    def pause_writing(self) -> None:
+        """Hand on."""
+        if self._inner is not None:
+            self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Hand on."""
+        if self._inner is not None:
+            self._inner.resume_writing()
+
+    def cut(self) -> None:
+        """End the connection without a word."""
+        self.deadline_s = None
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class GuardedSite(web.BaseSite):
+    """Listens on an address, every connection guarded."""
+
+    def __init__(self, runner: web.AppRunner, connections: Connections, host: str, port: int, backlog: int) -> None:
+        super().__init__(runner, backlog=backlog)
+        self._connections = connections
+        self._host = host
+        self._port = port
+
+    @property
+    def name(self) -> str:
+        """URL of the site."""
+        return f"http://{self._host}:{self._port}"
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        await super().start()
+        server = self._runner.server
+        assert server is not None  # noqa: S101 - the runner was set up
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Guarded(self._connections, server), self._host, self._port, backlog=self._backlog
+        )

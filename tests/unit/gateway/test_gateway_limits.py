@@ -1,0 +1,147 @@
+"""Limits: of requests, of connections, of the time that headers may take."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.buckets import Buckets
+from gateway.settings import Settings
+from gateway.tokens import Key, sign
+from tests.unit.gateway.running import VALID, Gateway
+from tests.unit.gateway.test_gateway_auth import files  # noqa: F401 - a fixture
+
+KEY = Key("new", b"n" * 32)
+
+
+def test_a_bucket_gives_its_burst_and_then_its_rate():
+    buckets = Buckets(rate=2.0, burst=3)
+
+    assert [buckets.take("a", 10.0) for _ in range(4)] == [0, 0, 0, 0.5]
+    assert buckets.take("b", 10.0) == 0
+    assert buckets.take("a", 10.4) == pytest.approx(0.1)
+    assert buckets.take("a", 10.5) == 0
+    assert buckets.take("a", 10.6) > 0
+    assert [buckets.take("a", 99.0) for _ in range(4)] == [0, 0, 0, 0.5]
+
+
+def test_buckets_hold_a_bounded_number_of_keys():
+    buckets = Buckets(rate=1.0, burst=1, most=2)
+
+    assert [buckets.take(key, 0.0) for key in "abca"] == [0, 0, 0, 0]
+    assert buckets.take("c", 0.0) > 0
+
+
+def test_an_open_gateway_throttles_nobody_by_default():
+    settings = Settings()
+
+    for name in ("install_rate", "address_rate", "connections_per_address"):
+        assert settings.limit(name, 5) == 0
+
+
+async def test_429_says_when_to_come_back_and_comes_before_the_body_is_judged(start_gateway):
+    gateway = await start_gateway(address_rate=1, address_burst=2)
+    assert (await gateway.post(VALID))[0] == 200
+    assert (await gateway.post(VALID, Content_Type="text/plain"))[0] == 415
+
+    assert (await gateway.post(b"x"))[0] == 400
+    headers = {"Content-Type": "application/json"}
+    async with gateway.session.post(f"{gateway.url}/ingest", data=b"x" * 600_000, headers=headers) as response:
+        assert response.status == 429
+        assert response.headers["Retry-After"] == "1"
+    assert gateway.metric("watchtime_gateway_refusals_total", reason="rate_address") == 1
+
+
+async def test_one_install_is_limited_and_another_is_not(start_gateway, files):  # noqa: F811
+    gateway = await start_gateway(**files, install_rate=1, install_burst=1)
+    one, other = ({"Authorization": f"Bearer {sign(KEY, install, 2**36)}"} for install in ("i-1", "i-2"))
+
+    assert [(await gateway.post(VALID, **one))[0] for _ in range(2)] == [200, 429]
+    assert (await gateway.post(VALID, **other))[0] == 200
+
+
+async def test_further_connections_of_an_address_are_closed(start_gateway):
+    gateway = await start_gateway(connections_per_address=2)
+    async with gateway.wire(), gateway.wire():
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+
+        assert await closed(reader)
+        writer.close()
+    assert gateway.metric("watchtime_gateway_refusals_total", reason="connections_address") == 1
+    await gateway.alone()
+    assert (await gateway.post(VALID))[0] == 200
+
+
+async def test_all_connections_have_a_limit(start_gateway):
+    gateway = await start_gateway(max_connections=1)
+    async with gateway.wire():
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        await gateway.counts("connections")
+        writer.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /ingest HT", b"POST /ingest HTTP/1.1\r\nHost: localhost\r\nX: "])
+async def test_headers_that_do_not_arrive_in_time_end_the_connection(start_gateway, sent):
+    gateway = await start_gateway(header_timeout_s=0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(sent)
+
+    assert await closed(reader)
+    assert gateway.metric("watchtime_gateway_refusals_total", reason="header_time") == 1
+    writer.close()
+
+
+async def test_a_byte_now_and_then_does_not_buy_time(start_gateway):
+    gateway = await start_gateway(header_timeout_s=0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+
+    async def drip() -> None:
+        writer.write(b"POST /ingest HTTP/1.1\r\nX: ")
+        while True:
+            await asyncio.sleep(0.02)
+            writer.write(b"x")
+
+    dripping = asyncio.create_task(drip())
+    assert await closed(reader)
+    dripping.cancel()
+    writer.close()
+
+
+async def test_the_clock_of_a_second_request_starts_with_its_first_byte(start_gateway):
+    gateway = await start_gateway(header_timeout_s=0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    for _ in range(2):
+        writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        while await reader.readline() != b"\r\n":
+            pass
+        await reader.readexactly(len(b'{"ok":true,"stage":"gateway"}'))
+        await asyncio.sleep(0.5)  # rests for longer than headers may take
+        gateway.connections.sweep()
+    writer.write(b"GET /hea")
+
+    assert await closed(reader)
+    writer.close()
+
+
+async def test_a_long_header_is_refused(start_gateway):
+    gateway = await start_gateway(max_header_bytes=2_048)
+    async with gateway.wire(f"X-Long: {'x' * 3_000}", "Content-Length: 0") as (reader, _):
+        assert (await reader.readline()).split()[1] == b"400"
+
+
+async def closed(reader: asyncio.StreamReader) -> bool:
+    """Return once the other side has closed the connection."""
+    async with asyncio.timeout(10):
+        try:
+            return await reader.read() == b""
+        except ConnectionResetError:
+            return True
+
+
+async def test_a_flood_of_large_bodies_is_refused_by_its_size_alone(gateway: Gateway):
+    answers = await asyncio.gather(*(gateway.post(b" " * 2**20) for _ in range(50)))
+
+    assert {413} == {status for status, _ in answers}
+    assert gateway.metric("watchtime_gateway_in_flight_bytes") == 0
