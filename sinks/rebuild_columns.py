@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from sinks.reconcile_lines import SCHEMA, UnreadableLineError
 from streams.contract.days import DAY_MS, MAX_CLOCK_SKEW_MS, day_start_ms
-from streams.contract.event import MAX_SEQ, Event
+from streams.contract.event import MAX_SEQ, Event, int64_or_none
 
 _NO_EVENT: Final = Event()
 
@@ -69,20 +69,28 @@ def columns(
         pa.repeat(pa.scalar(dt), len(known)),
         pa.array([event is not None for event in events], pa.bool_()),
         pa.array([None if e is None else delivered(e, line) for line, e in enumerate(events)], pa.int64()),
-        pa.array([event.event_ts for event in known], pa.int64()),
-        pa.array([event.tz_offset_min for event in known], pa.int64()),
+        _integers([event.event_ts for event in known]),
+        _integers([event.tz_offset_min for event in known]),
         _text([event.event_type or None for event in known]),
         _text([event.video_id or None for event in known]),
         _text([event.channel_name or None for event in known]),
-        pa.array([event.watch_ms_delta for event in known], pa.int64()),
+        _integers([event.watch_ms_delta for event in known]),
         pa.array([event.watch_mode == "background" for event in known], pa.bool_()),
         pa.array([event.ad is True for event in known], pa.bool_()),
         _text([event.client_id or event.client_session_id or None for event in known]),
         _text([event.seq_epoch if by_number else None for event, by_number in pairs]),
-        pa.array([event.seq if by_number else None for event, by_number in pairs], pa.int64()),
+        _integers([event.seq if by_number else None for event, by_number in pairs]),
         _text([event.event_id if identified and not by_number else None for event, by_number in pairs]),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def _integers(values: list[int | None]) -> pa.Array:
+    try:
+        return pa.array(values, pa.int64())
+    except OverflowError:
+        # The decoder lets numbers beyond 64 bit through, which are no integers where events are counted.
+        return pa.array([int64_or_none(value) for value in values], pa.int64())
 
 
 def _text(values: list[str | None]) -> pa.Array:
