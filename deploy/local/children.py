@@ -71,7 +71,7 @@ def choose_ports(config: Config, remembered: Mapping[str, int], claims: PortClai
     if config.runs_s3:
         wanted["s3"] = S3_PORT
     ports: dict[str, int] = {}
-    if config.gateway_port is not None:
+    if config.gateway_port:  # 0 asks for any free one, as leaving it out does
         if not claims.claim(config.gateway_port):
             raise StackError(
                 f"port {config.gateway_port} on {LOOPBACK} is taken by another program; "
