@@ -11,6 +11,10 @@ import gzip
 import hashlib
 import json
 import random
+import re
+import shlex
+import subprocess
+import textwrap
 import uuid
 from pathlib import Path
 from typing import Any
@@ -197,3 +201,68 @@ def test_partial_documents_are_those_of_the_reference(seed: int, lake: Path, tmp
         assert document["metrics"] == wanted["metrics"]
         assert document["totals"] == {name: wanted["totals"][name] for name in TOTALS}
         assert document["views"] == {name: wanted["views"][name] for name in VIEWS}
+
+
+MIGRATION = (Path(__file__).parents[3] / "deploy" / "MIGRATION.md").read_text()
+
+
+@pytest.mark.usefixtures("lake")
+def test_the_check_of_the_document_finds_nothing_and_finds_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = tmp_path / "side" / "old"
+    objects = raw_objects(random.Random(5))
+    put(old, objects)
+    written = rows(DT, compact(process(body) for key, body in objects.items() if key.startswith("raw/2026/03/10/")))
+    files = {
+        f"analytics/{table}/dt={DT}/data.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in found)
+        for table, found in written.items()
+    }
+    put(old, files)
+    command = ["rebuild", "--data-dir", str(tmp_path / "data"), "--dt", DT, "--from", old.as_uri()]
+    assert cli.main([*command, "--strict-reference", "--yes"]) == 0
+    (query,) = re.findall(r"<<'SQL'\n(.*?)\n    SQL\n", MIGRATION, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+
+    def differences() -> list[dict[str, Any]]:
+        assert cli.main(["query", "--data-dir", str(tmp_path / "data"), "--json", query]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    assert differences() == []
+    key = f"analytics/channel_daily/dt={DT}/data.jsonl"
+    first = written["channel_daily"][0]
+    put(old, {key: files[key].replace(b'"views": %d' % first["views"], b'"views": %d' % (first["views"] + 1), 1)})
+    assert [(row["side"], row["id"]) for row in differences()] == [
+        ("only new", first["channel"]),
+        ("only old", first["channel"]),
+    ]
+
+
+def test_the_commands_of_the_document_are_commands() -> None:
+    found = [
+        shlex.split(line.partition(" <<")[0])
+        for line in re.findall(r"^    .*?(watchtime .*)$", MIGRATION, re.MULTILINE)
+    ]
+    found += [shlex.split(text) for text in re.findall(r"`(watchtime [a-z]+ -[^`]*)`", MIGRATION)]
+
+    assert {words[1] for words in found} == {"up", "rebuild", "athena", "query", "partials"}
+    for _, *words in found:
+        given = [DT if word == "$day" else word for word in words]
+
+        assert cli._parser(given).parse_args(given).command == words[0]
+
+
+def test_the_loop_over_days_is_one() -> None:
+    (loop,) = re.findall(r"^    day=.*?^    done$", MIGRATION, re.MULTILINE | re.DOTALL)
+    script = textwrap.dedent(loop).replace("2025-01-01", "2026-02-27").replace("watchtime", "echo")
+
+    done = subprocess.run(  # noqa: S603 - our own document
+        ["bash", "-euc", script],  # noqa: S607 - whichever bash a reader has
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert len(done.stdout.splitlines()) == 12
+    assert done.stdout.splitlines()[2] == "rebuild --dt 2026-03-01 --from s3://OLD --yes"
