@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 import sys
 import time
@@ -39,7 +40,9 @@ async def until(happened: Callable[[], Awaitable[bool]], within_s: float) -> Non
 class Worker:
     """A `python -m streams`."""
 
-    def __init__(self, bootstrap_servers: str, group: str, log: Path, **environ: object) -> None:
+    def __init__(
+        self, bootstrap_servers: str, group: str, log: Path, *, failpoint: str = "", **environ: object
+    ) -> None:
         self.metrics_port = free_port()
         self.log = log
         self._program = Program(
@@ -55,7 +58,9 @@ class Worker:
                 **{f"STREAMS_{name.upper()}": str(value) for name, value in environ.items()},
             },
         )
-        self.child = Child(self._program)
+        # Of the first start only: see streams/failpoints.py.
+        armed = {**self._program.environ, "WATCHTIME_FAILPOINT": failpoint}
+        self.child = Child(dataclasses.replace(self._program, environ=armed))
 
     def restart(self) -> None:
         """Start again, with the same settings."""

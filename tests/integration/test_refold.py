@@ -1,0 +1,167 @@
+"""Refold: state lost, or wrong, and the raw topic folded again to what the plain fold counts."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from streams.contract import topics
+from streams.fold_settings import FoldSettings
+from streams.provision import provision
+from streams.refold import RefoldPlan, prepare_refold
+from streams.restore import committed_reader, end_offset, read_compacted
+from streams.settings import Settings
+from streams.state_records import MARKER_KEY, Share, decode, encode, is_piece_key
+from streams.topic_id import topic_ids
+from tests.integration.stream_workers import (
+    Worker,
+    all_records,
+    feed,
+    published_rows,
+    raw_records,
+    reader,
+    settled,
+    until,
+    workers,
+)
+from tests.servers import FreshTopics
+from tests.unit.streams.plain_fold import plain_rows
+
+ALONE = {"instance": "only"}
+
+
+async def refold(bootstrap_servers: str, group: str) -> RefoldPlan:
+    """What `watchtime refold` does while no worker runs."""
+    settings = Settings(bootstrap_servers=bootstrap_servers, group=group)
+    ids = await topic_ids(bootstrap_servers, [topics.EVENTS])
+    how = FoldSettings(
+        partitions=settings.partitions,
+        shards=settings.shards,
+        day_rule=settings.day_rule,
+        client_table=settings.client_table,
+        topic_id=ids[topics.EVENTS],
+    )
+    return await prepare_refold(settings, how)
+
+
+async def delete_state(bootstrap_servers: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.delete_topics([topics.STATE])
+
+        async def gone() -> bool:
+            return topics.STATE not in await admin.list_topics()
+
+        await until(gone, 20)
+    finally:
+        await admin.close()
+
+
+async def generations(bootstrap_servers: str) -> dict[tuple[str, bytes], int]:
+    """Return the generation of the newest value of each row."""
+    newest: dict[tuple[str, bytes], int] = {}
+    async with reader(bootstrap_servers) as consumer:
+        for table in topics.daily_tables(client_table=False):
+            for record in await all_records(consumer, table.topic):
+                newest[table.name, record.key] = int(dict(record.headers).get(topics.GENERATION_HEADER, b"0"))
+    return newest
+
+
+async def test_lost_state_is_refused_and_a_refold_brings_back_the_same_rows(
+    fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
+) -> None:
+    server = await fresh_topics()
+    async with workers(tmp_path, server, group_prefix, ALONE):
+        await feed(server, 300, seed=3)
+        await settled(server, group_prefix)
+    before = await published_rows(server)
+    await delete_state(server)
+    await provision(server, 4, 1, replication=1, client_table=False)
+    code, log = await Worker(server, group_prefix, tmp_path / "refused.log", **ALONE).ended()
+    assert code != 0
+    assert "`watchtime refold`" in log
+
+    plan = await refold(server, group_prefix)
+    async with workers(tmp_path / "again", server, group_prefix, ALONE):
+        await settled(server, group_prefix)
+        assert await published_rows(server) == before
+        await feed(server, 100, seed=4)
+        await settled(server, group_prefix)
+
+    assert (plan.generation, plan.first_dt) == (1, "")
+    assert await published_rows(server) == plain_rows(await raw_records(server))
+
+
+async def spoil_state(bootstrap_servers: str) -> int:
+    """Make every stored share wrong, as an error of an older release could have; return how many."""
+    async with (
+        committed_reader(bootstrap_servers) as consumer,
+        AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all") as producer,
+    ):
+        spoiled = 0
+        for p in range(4):
+            state = TopicPartition(topics.STATE, p)
+            stored = await read_compacted(consumer, state, await end_offset(consumer, state))
+            for key, value in stored.items():
+                if key == MARKER_KEY or is_piece_key(key):
+                    continue
+                share = decode(Share, value)
+                wrong = encode(
+                    Share(
+                        **{
+                            **{name: getattr(share, name) for name in share.__struct_fields__},
+                            "counters": [count * 3 + 1 for count in share.counters],
+                        }
+                    )
+                )
+                await producer.send_and_wait(topics.STATE, wrong, key=key, partition=p)
+                await producer.send_and_wait(topics.PARTIALS, wrong, key=key, partition=0)
+                spoiled += 1
+    return spoiled
+
+
+async def test_state_that_is_wrong_is_folded_again_to_the_right_rows_though_they_are_lower(
+    fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
+) -> None:
+    server = await fresh_topics()
+    async with workers(tmp_path, server, group_prefix, ALONE):
+        await feed(server, 300, seed=5)
+        await settled(server, group_prefix)
+    right = await published_rows(server)
+    assert await spoil_state(server) > 0
+    async with workers(tmp_path / "wrong", server, group_prefix, ALONE):
+        await settled(server, group_prefix)
+        assert await published_rows(server) != right
+
+    first, second = await refold(server, group_prefix), await refold(server, group_prefix)
+    async with workers(tmp_path / "again", server, group_prefix, ALONE):
+        await settled(server, group_prefix)
+        assert await published_rows(server) == right
+
+    # A refold that was begun and left alone is simply begun again.
+    assert (first.generation, second.generation) == (1, 2)
+    assert dataclasses.replace(second, generation=1) == first
+    assert set((await generations(server)).values()) == {2}
+
+
+async def test_a_refold_killed_half_way_through_the_folding_goes_on_and_shows_no_half_sums(
+    fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
+) -> None:
+    server = await fresh_topics()
+    async with workers(tmp_path, server, group_prefix, ALONE):
+        await feed(server, 400, seed=6)
+        await settled(server, group_prefix)
+    right = await published_rows(server)
+    await refold(server, group_prefix)
+
+    killed = Worker(server, group_prefix, tmp_path / "killed.log", **ALONE, failpoint="after-commit:3")
+    code, _ = await killed.ended()
+    assert code == 137
+    assert await published_rows(server) == right
+    async with workers(tmp_path / "again", server, group_prefix, ALONE):
+        await settled(server, group_prefix)
+        assert await published_rows(server) == right
