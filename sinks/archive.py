@@ -82,7 +82,9 @@ class ArchiveLane:
             return start
         held = newest.provenance
         if held.last >= end:
-            check_end(self._objects.topic, ReadAgainError(newest.key.encode(), held.last, end), end)
+            # Whoever held the partition before may have written since the end was asked for: ask again, then judge.
+            self._behind = ReadAgainError(newest.key.encode(), held.last, end)
+            raise self._behind
         if held.last + 1 < start:
             raise ArchiveGapError(
                 f"offsets {held.last + 1} to {start - 1} of {held.topic} partition {held.partition} are in no raw "

@@ -169,12 +169,12 @@ class Group:
             while True:
                 start = (await self._consumer.beginning_offsets([partition]))[partition]
                 end = (await self._consumer.end_offsets([partition]))[partition]
-                offset = await held.lane.locate(start, end)
-                self._consumer.seek(partition, offset)
-                self._consumer.resume(partition)
-                held.located, held.paused = True, False
-                metrics.RESTORES.labels(topic=partition.topic).inc()
                 try:
+                    offset = await held.lane.locate(start, end)
+                    self._consumer.seek(partition, offset)
+                    self._consumer.resume(partition)
+                    held.located, held.paused = True, False
+                    metrics.RESTORES.labels(topic=partition.topic).inc()
                     await held.lane.run()
                 except ReadAgainError as why:
                     held.located = False

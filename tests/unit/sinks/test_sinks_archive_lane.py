@@ -283,8 +283,21 @@ async def test_an_object_beyond_the_log_s_end_is_an_error():
     store = MemoryStore()
     await archive(lane_on(store), [event(0), event(1), event(2)])
 
+    lane = lane_on(store)
+    with pytest.raises(ReadAgainError):
+        await lane.locate(0, 2)
     with pytest.raises(LakeMismatchError, match=r"ends at 2.*lost records"):
-        await lane_on(store).locate(0, 2)
+        await lane.locate(0, 2)
+
+
+async def test_an_object_that_grew_since_the_log_s_end_was_asked_for_is_no_error():
+    store = MemoryStore()
+    await archive(lane_on(store), [event(0), event(1), event(2)])
+
+    lane = lane_on(store)
+    with pytest.raises(ReadAgainError):
+        await lane.locate(0, 2)
+    assert await lane.locate(0, 3) == 0
 
 
 async def test_an_object_of_another_topic_id_under_our_key_is_not_touched():
