@@ -16,19 +16,23 @@ from streams.contract.event import MAX_SEQ, Event, int64_or_none
 
 _NO_EVENT: Final = Event()
 
-Delivered = Callable[[Event, int], int]
+#: Gives the delivery time of each event, epoch ms; None for a line that is no event.
+Delivered = Callable[[Sequence[Event | None]], list[int | None]]
 
 
 def own_delivery(key: str) -> Delivered:
     """Return how lines of the archive tell their delivery: they carry it."""
 
-    def delivered(event: Event, line: int) -> int:
-        if event.received_at is None:
-            raise UnreadableLineError(
-                f"line {line} of {key} has no received_at, which the archive writes into each event; "
-                "was this object written by another program?"
-            )
-        return event.received_at
+    def delivered(events: Sequence[Event | None]) -> list[int | None]:
+        stamps = [None if event is None else event.received_at for event in events]
+        if None in stamps:
+            for line, event in enumerate(events):
+                if event is not None and event.received_at is None:
+                    raise UnreadableLineError(
+                        f"line {line} of {key} has no received_at, which the archive writes into each event; "
+                        "was this object written by another program?"
+                    )
+        return stamps
 
     return delivered
 
@@ -42,13 +46,13 @@ def foreign_delivery(dt: str) -> Delivered:
     first = day_start_ms(dt)
     last = first + DAY_MS - 1
 
-    def delivered(event: Event, _line: int) -> int:
+    def delivered(event: Event) -> int:
         stamp = event.received_at
         if stamp is None or not first - MAX_CLOCK_SKEW_MS <= stamp <= last + MAX_CLOCK_SKEW_MS:
             stamp = event.event_ts
         return first if stamp is None else min(max(stamp, first), last)
 
-    return delivered
+    return lambda events: [None if event is None else delivered(event) for event in events]
 
 
 def columns(
@@ -68,7 +72,7 @@ def columns(
         pa.array(range(first_place, first_place + len(known)), pa.int64()),
         pa.repeat(pa.scalar(dt), len(known)),
         pa.array([event is not None for event in events], pa.bool_()),
-        pa.array([None if e is None else delivered(e, line) for line, e in enumerate(events)], pa.int64()),
+        pa.array(delivered(events), pa.int64()),
         _integers([event.event_ts for event in known]),
         _integers([event.tz_offset_min for event in known]),
         _text([event.event_type or None for event in known]),

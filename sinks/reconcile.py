@@ -55,15 +55,16 @@ class Recount:
         """Take in more lines; only a repeat looks beyond its own line, and that is settled by `judge`."""
         for batch in batches(lines):
             self.connection.register("batch", batch)
-            self.connection.execute(sql.insert_batch(self.day_rule))
+            self.connection.execute(f"INSERT INTO line {sql.with_slots(self.day_rule)}")
             self.connection.unregister("batch")
 
     def add_parts(self, paths: Sequence[Path]) -> None:
-        """Take in lines that are columns in files already."""
-        if paths:
-            self.connection.execute(
-                sql.insert_batch(self.day_rule, "read_parquet($paths)"), {"paths": [str(path) for path in paths]}
-            )
+        """Take lines that are columns in files already, instead of any that are added; nothing of them is copied."""
+        if not paths:
+            return
+        files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+        self.connection.execute("DROP TABLE line")
+        self.connection.execute(f"CREATE VIEW line AS {sql.with_slots(self.day_rule, f'read_parquet([{files}])')}")
 
     def judge(self) -> Beyond:
         """Find the repeats, count the day, and return what went beyond the window."""

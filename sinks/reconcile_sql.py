@@ -17,9 +17,15 @@ from streams.contract.days import DAY_MS, HOUR_MS, MAX_EARLY_MS, MAX_LATE_MS, MA
 from streams.contract.event import FORGOTTEN_PREFIX, MAX_DELTA_MS
 from streams.contract.rows import Table
 
+
+def _day(dt: str) -> str:
+    """Return the expression of a day as a number, counted from the epoch: numbers compare faster than texts."""
+    return f"({dt}::DATE - DATE '1970-01-01')"
+
+
 _DUCKDB_TYPES: Final = {"int64": "BIGINT", "string": "VARCHAR", "bool": "BOOLEAN", "binary": "BLOB"}
 _COLUMNS: Final = ", ".join(f"{field.name} {_DUCKDB_TYPES[str(field.type)]}" for field in SCHEMA)
-CREATE_LINE: Final = f"CREATE TABLE line ({_COLUMNS}, dt VARCHAR, hour INTEGER, moved BOOLEAN)"
+CREATE_LINE: Final = f"CREATE TABLE line ({_COLUMNS}, day BIGINT, hour INTEGER, moved BOOLEAN)"
 _BELIEVED: Final = f"coalesce(event_ts BETWEEN delivered_ms - {MAX_LATE_MS} AND delivered_ms + {MAX_EARLY_MS}, false)"
 _OWN_TIME: Final = f"CASE WHEN {_BELIEVED} THEN event_ts ELSE delivered_ms END"
 _SHIFT: Final = (
@@ -35,32 +41,47 @@ _INSTANT: Final[dict[str, str]] = {
 _MOVED: Final[dict[str, str]] = {"event": f"NOT {_BELIEVED}", "received": "false", "local": f"NOT {_BELIEVED}"}
 
 
-def insert_batch(day_rule: DayRule, source: str = "batch") -> str:
-    """Return the statement that takes the lines of `batch`, or of another source, in, with their slots."""
+def with_slots(day_rule: DayRule, source: str = "batch") -> str:
+    """Return the query that gives the lines of `batch`, or of another source, their slots."""
     return f"""
-INSERT INTO line
 SELECT * EXCLUDE (instant, is_moved),
-  CASE WHEN valid THEN strftime(DATE '1970-01-01' + (instant // {DAY_MS})::INTEGER, '%Y-%m-%d') ELSE broker_dt END,
-  CASE WHEN valid THEN instant % {DAY_MS} // {HOUR_MS} END,
-  valid AND is_moved
+  CASE WHEN valid THEN instant // {DAY_MS} ELSE {_day("broker_dt")} END AS day,
+  CASE WHEN valid THEN instant % {DAY_MS} // {HOUR_MS} END AS hour,
+  valid AND is_moved AS moved
 FROM (SELECT *, {_INSTANT[day_rule]} AS instant, {_MOVED[day_rule]} AS is_moved FROM {source})
 """
 
 
+#: Most lines are no repeats, which eight bytes of hash tell; only lines with an equal hash are compared in full.
 EXACT: Final = """
 CREATE TABLE repeat AS
-WITH known AS (SELECT * FROM line WHERE client IS NOT NULL AND (seq IS NOT NULL OR event_id IS NOT NULL)),
-first AS (SELECT min(place) AS place FROM known GROUP BY client, seq_epoch, seq, event_id)
-SELECT place FROM known ANTI JOIN first USING (place)
+WITH known AS (
+  SELECT place, client, seq_epoch, seq, event_id, hash(client, seq_epoch, seq, event_id) AS digest
+  FROM line WHERE client IS NOT NULL AND (seq IS NOT NULL OR event_id IS NOT NULL)
+),
+suspect AS (SELECT digest FROM known GROUP BY digest HAVING count(*) > 1),
+candidate AS MATERIALIZED (FROM known SEMI JOIN suspect USING (digest)),
+first AS (SELECT min(place) AS place FROM candidate GROUP BY client, seq_epoch, seq, event_id)
+SELECT place FROM candidate ANTI JOIN first USING (place)
 """
 #: Clients that may have gone beyond a bound: more ids than the window and a repeat among them, more epochs than kept,
-#: or an epoch in which more numbers than kept came before their predecessor.
+#: or an epoch in which more numbers than kept came before their predecessor (only one with so many can have them).
 WIDE_CLIENTS: Final = f"""
-WITH named AS (
-  SELECT client, place IN (FROM repeat) AS again FROM line WHERE client IS NOT NULL AND event_id IS NOT NULL
+WITH repeating AS (
+  SELECT DISTINCT client FROM line SEMI JOIN repeat USING (place) WHERE event_id IS NOT NULL
 ),
+named AS (
+  SELECT client, place IN (FROM repeat) AS again
+  FROM line SEMI JOIN repeating USING (client) WHERE event_id IS NOT NULL
+),
+epoch AS (
+  SELECT client, seq_epoch, count(*) AS numbers
+  FROM line WHERE client IS NOT NULL AND seq IS NOT NULL GROUP BY client, seq_epoch
+),
+busy AS (SELECT client, seq_epoch FROM epoch WHERE numbers > {MAX_INTERVALS}),
 numbered AS (
-  SELECT client, seq_epoch, seq, min(place) AS place FROM line WHERE client IS NOT NULL AND seq IS NOT NULL GROUP BY ALL
+  SELECT client, seq_epoch, seq, min(place) AS place
+  FROM line SEMI JOIN busy USING (client, seq_epoch) WHERE seq IS NOT NULL GROUP BY ALL
 ),
 started AS (
   SELECT client, seq_epoch, NOT coalesce(
@@ -68,7 +89,7 @@ started AS (
   FROM numbered WINDOW before AS (PARTITION BY client, seq_epoch ORDER BY seq)
 )
 SELECT client FROM named GROUP BY client HAVING count(*) FILTER (NOT again) > {MAX_IDS} AND bool_or(again)
-UNION SELECT client FROM numbered GROUP BY client HAVING count(DISTINCT seq_epoch) > {MAX_EPOCHS}
+UNION SELECT client FROM epoch GROUP BY client HAVING count(*) > {MAX_EPOCHS}
 UNION SELECT client FROM started GROUP BY client, seq_epoch HAVING count(*) FILTER (starts) > {MAX_INTERVALS}
 """
 DELIVERIES: Final = """
@@ -77,11 +98,11 @@ FROM line WHERE client = ? AND (seq IS NOT NULL OR event_id IS NOT NULL) ORDER B
 """
 COUNTED: Final = f"""
 CREATE TABLE counted AS
-SELECT *,
+SELECT place, valid, moved, again, hour, delivered_ms, video, channel, client, delta_ms, background, ad,
   NOT again AND valid AND coalesce(event_type = 'video_start'::BLOB, false) AS start,
   NOT again AND valid AND coalesce(event_type = 'watch_tick'::BLOB AND delta_ms BETWEEN 1 AND {MAX_DELTA_MS}, false)
     AS tick
-FROM (SELECT *, place IN (FROM repeat) AS again FROM line WHERE dt = $dt)
+FROM (SELECT *, place IN (FROM repeat) AS again FROM line WHERE day = {_day("$dt")})
 """
 _SUMS: Final = """
   coalesce(sum(delta_ms) FILTER (tick AND NOT ad AND NOT background), 0)::BIGINT AS watch_ms_fg,

@@ -74,24 +74,35 @@ class Event(msgspec.Struct, gc=False):
 
 
 _decoder = msgspec.json.Decoder(Event)
-_OPEN, _CLOSE = b"{}"
 _STR_FIELDS = ("video_id", "channel_name", "watch_mode", "seq_epoch", "event_id", "client_id", "client_session_id")
 _INT_FIELDS = ("watch_ms_delta", "seq", "received_at", "tz_offset_min")
 
 
 def decode_events(value: bytes) -> Sequence[Event | None]:
     """Return the event of each line of a record's value, None for a line that counts as invalid."""
-    lines = split_lines(value)
     if value.isascii() or _is_utf8(value):
         try:
             events = _decoder.decode_lines(value)
         except (msgspec.DecodeError, RecursionError):
-            return [decode_line(line) for line in lines]
+            return [decode_line(line) for line in split_lines(value)]
         # The bulk decoder reads values, not lines: it passes over empty lines, takes several values from one line and
         # one value from several. Where each line has its own braces at both ends, values and lines are the same.
-        if len(events) == len(lines) and all([line and line[0] == _OPEN and line[-1] == _CLOSE for line in lines]):  # noqa: C419 (twice as fast)
-            return [event if _is_valid(event) else None for event in events]
-    return [decode_line(line) for line in lines]
+        if len(events) == _braced_lines(value):
+            return [
+                event
+                if event.event_type is not None and event.event_ts is not None and event.tab_id is not None
+                else None
+                for event in events
+            ]
+    return [decode_line(line) for line in split_lines(value)]
+
+
+def _braced_lines(value: bytes) -> int:
+    """Return the number of lines if each begins and ends with a brace of its own, else -1."""
+    ended = value.endswith(b"\n")
+    breaks = value.count(b"\n") - ended
+    braced = value.startswith(b"{") and value.endswith(b"}\n" if ended else b"}") and value.count(b"}\n{") == breaks
+    return breaks + 1 if braced else -1
 
 
 def decode_line(line: bytes) -> Event | None:

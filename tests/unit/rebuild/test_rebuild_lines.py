@@ -103,7 +103,7 @@ def test_a_line_of_the_reference_was_delivered_on_the_day_of_its_key(fields, exp
     event = decode_line(line(**fields))
 
     assert isinstance(event, Event)
-    assert expected == foreign_delivery(DT)(event, 0)
+    assert [expected] == foreign_delivery(DT)([event])
 
 
 def test_an_archived_line_without_its_stamp_is_an_error_that_names_the_object():
