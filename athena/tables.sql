@@ -7,6 +7,7 @@
 --
 -- Days are never added by hand: the partition is projected from the range, so a day's files show as soon as they are
 -- there, and what is written over a file shows in the next query. Filter by dt wherever you can: it is what is read.
+-- Names that Hive's grammar also uses as words stand in backticks.
 -- dt is text, so that it compares with '2026-11-01' without a cast. All counters are bigint; `_ms` is milliseconds.
 -- Run one of the two lake sections: the one of the format that the lake was begun in (analytics/_layout.json).
 
@@ -20,7 +21,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS video_daily (
   watch_ms bigint,
   watch_ms_fg bigint,
   watch_ms_bg bigint,
-  views bigint,
+  `views` bigint,
   ad_ms bigint
 )
 PARTITIONED BY (dt string)
@@ -42,7 +43,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS channel_daily (
   watch_ms bigint,
   watch_ms_fg bigint,
   watch_ms_bg bigint,
-  views bigint,
+  `views` bigint,
   ad_ms bigint
 )
 PARTITIONED BY (dt string)
@@ -60,11 +61,11 @@ TBLPROPERTIES (
 
 -- hour_daily: watch time and views per hour of the day, 0 to 23.
 CREATE EXTERNAL TABLE IF NOT EXISTS hour_daily (
-  hour bigint,
+  `hour` bigint,
   watch_ms bigint,
   watch_ms_fg bigint,
   watch_ms_bg bigint,
-  views bigint,
+  `views` bigint,
   ad_ms bigint
 )
 PARTITIONED BY (dt string)
@@ -109,7 +110,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS client_daily (
   watch_ms bigint,
   watch_ms_fg bigint,
   watch_ms_bg bigint,
-  views bigint,
+  `views` bigint,
   ad_ms bigint
 )
 PARTITIONED BY (dt string)
@@ -136,7 +137,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS video_daily (
   watch_ms bigint,
   watch_ms_fg bigint,
   watch_ms_bg bigint,
-  views bigint,
+  `views` bigint,
   ad_ms bigint
 )
 PARTITIONED BY (dt string)
@@ -161,7 +162,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS channel_daily (
   watch_ms bigint,
   watch_ms_fg bigint,
   watch_ms_bg bigint,
-  views bigint,
+  `views` bigint,
   ad_ms bigint
 )
 PARTITIONED BY (dt string)
@@ -182,11 +183,11 @@ TBLPROPERTIES (
 
 -- hour_daily: watch time and views per hour of the day, 0 to 23.
 CREATE EXTERNAL TABLE IF NOT EXISTS hour_daily (
-  hour bigint,
+  `hour` bigint,
   watch_ms bigint,
   watch_ms_fg bigint,
   watch_ms_bg bigint,
-  views bigint,
+  `views` bigint,
   ad_ms bigint
 )
 PARTITIONED BY (dt string)
@@ -237,7 +238,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS client_daily (
   watch_ms bigint,
   watch_ms_fg bigint,
   watch_ms_bg bigint,
-  views bigint,
+  `views` bigint,
   ad_ms bigint
 )
 PARTITIONED BY (dt string)
@@ -288,7 +289,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS raw (
   seq_epoch string,
   tz_offset_min string
 )
-PARTITIONED BY (day string)
+PARTITIONED BY (`day` string)
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
 WITH SERDEPROPERTIES ('ignore.malformed.json' = 'true')
 STORED AS INPUTFORMAT 'org.apache.hadoop.mapred.TextInputFormat'
@@ -314,7 +315,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS reference_video_daily (
   watch_ms bigint,
   watch_ms_fg bigint,
   watch_ms_bg bigint,
-  views bigint
+  `views` bigint
 )
 PARTITIONED BY (dt string)
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
@@ -337,7 +338,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS reference_channel_daily (
   watch_ms bigint,
   watch_ms_fg bigint,
   watch_ms_bg bigint,
-  views bigint
+  `views` bigint
 )
 PARTITIONED BY (dt string)
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'

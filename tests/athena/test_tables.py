@@ -43,7 +43,7 @@ FAULTS = {
 }
 MUTATIONS = {
     "another name": ("watch_ms_fg", "watch_ms_front"),
-    "another type": ("views bigint", "views int"),
+    "another type": ("`views` bigint", "`views` int"),
     "another order": ("video_id string,\n  channel string", "channel string,\n  video_id string"),
     "a column twice": ("ad_ms bigint", "ad_ms bigint,\n  views bigint"),
     "a column less": (",\n  ad_ms bigint", ""),
