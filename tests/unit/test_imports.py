@@ -95,7 +95,7 @@ def test_rules_import_no_io(module):
 ALLOWED = {
     "gateway": (),
     "streams": (),
-    "sinks": ("streams.topic_id", "streams.failpoints"),
+    "sinks": ("streams.topic_id", "streams.failpoints", "streams.logs"),
     "athena": ("sinks",),  # reads the lake that sinks write
 }
 
