@@ -122,6 +122,10 @@ class Rebuild:
             report(f"writing file {number + 1} of {len(self._plan.files)}")
             await write_file(self._store, file)
             self._rebuilt.written.append(file.key)
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove the work folder: it names clients, and is of use only to a rebuild that is to go on."""
         shutil.rmtree(self._wish.folder, ignore_errors=True)
 
     async def _check_young(self, report: Report) -> None:

@@ -114,6 +114,7 @@ def _rebuild(args: argparse.Namespace) -> Rebuilt:
     if rebuilt.outdated and (args.yes or (not args.json and _ask())):
         with reporting(f"rebuild {args.dt}") as report:
             asyncio.run(work.write(report))
+    work.discard()
     return rebuilt
 
 
