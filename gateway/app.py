@@ -14,16 +14,20 @@ from aiohttp.typedefs import Handler, Middleware
 from gateway.access import Access
 from gateway.answers import Refusal, error_answer
 from gateway.connections import KEEPALIVE_S, Connections, GuardedSite
+from gateway.daily_reader import DailyReader, Reader
 from gateway.enrol import Enrolment
 from gateway.health import health, ready_handler
 from gateway.ingest import Ingest
+from gateway.live import Live
 from gateway.metrics import Metrics
 from gateway.origins import Origins
+from gateway.pages import Pages
 from gateway.publish import Publisher
 from gateway.settings import Settings
 
 METRICS: Final = web.AppKey("metrics", Metrics)
 ACCESS: Final = web.AppKey("access", Access)
+READER: Final = web.AppKey("reader", Reader)
 CONNECTIONS: Final = web.AppKey("connections", Connections)
 SETTINGS: Final = web.AppKey("settings", Settings)
 
@@ -47,7 +51,11 @@ log = structlog.get_logger(__name__)
 
 
 def build_app(
-    settings: Settings, publisher: Publisher, *, clock_ns: Callable[[], int] = time.time_ns
+    settings: Settings,
+    publisher: Publisher,
+    *,
+    reader: Reader | None = None,
+    clock_ns: Callable[[], int] = time.time_ns,
 ) -> web.Application:
     """Return the application; it starts and stops the publisher with itself."""
     metrics = Metrics(publisher)
@@ -69,8 +77,24 @@ def build_app(
     app.router.add_route("OPTIONS", "/enroll", _preflight)
     app.router.add_get("/health", health)
     app.router.add_get("/ready", ready_handler(publisher))
-    app.router.add_get("/", _greet)
+    if settings.live:
+        _add_live(app, reader or DailyReader(settings.bootstrap_servers, settings.group, settings.live_rows))
+    else:
+        app.router.add_get("/", _greet)
     return app
+
+
+def _add_live(app: web.Application, reader: Reader) -> None:
+    """Add the live page and what it asks for."""
+    live, pages = Live(app[SETTINGS], app[ACCESS], reader, app[METRICS]), Pages(app[ACCESS])
+    app[READER] = reader
+    app.cleanup_ctx.append(reader.run)
+    app.on_shutdown.append(live.stop)
+    app.router.add_get("/", pages.index)
+    app.router.add_get("/page/{name:.+}", pages.file)
+    app.router.add_get("/live", live.stream)
+    app.router.add_get("/api/daily", live.daily)
+    app.router.add_get("/api/days", live.days)
 
 
 def app_runner(app: web.Application) -> web.AppRunner:

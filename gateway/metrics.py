@@ -51,6 +51,7 @@ class Metrics:
         self.in_flight_bytes = Gauge(
             "watchtime_gateway_in_flight_bytes", "Bytes of request bodies held right now", registry=self.registry
         )
+        self.live_streams = Gauge("watchtime_gateway_live_streams", "Viewers of the live page", registry=self.registry)
         self._refusals = Counter(
             "watchtime_gateway_refusals",
             "Requests and connections refused, by reason",

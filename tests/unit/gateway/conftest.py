@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from gateway.app import ACCESS, CONNECTIONS, METRICS, app_runner, build_app, site
+from gateway.daily_reader import Reader
 from gateway.publish import MemoryPublisher
 from gateway.settings import Settings
 from tests.unit.gateway.running import RECEIVED_AT, Gateway
@@ -29,13 +30,17 @@ async def start_gateway() -> AsyncIterator[StartGateway]:
 
         async def start(**settings: Any) -> Gateway:
             publisher = MemoryPublisher()
-            app = build_app(Settings(**settings), publisher, clock_ns=lambda: RECEIVED_AT * 1_000_000 + 999_999)
+            of = Settings(**settings)
+            reader = Reader(of.live_rows)
+            app = build_app(of, publisher, reader=reader, clock_ns=lambda: RECEIVED_AT * 1_000_000 + 999_999)
             runner = app_runner(app)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             await site(runner, "127.0.0.1", 0).start()
             session = await stack.enter_async_context(aiohttp.ClientSession())
-            return Gateway(runner.addresses[0][1], publisher, app[METRICS], session, app[ACCESS], app[CONNECTIONS])
+            return Gateway(
+                runner.addresses[0][1], publisher, app[METRICS], session, app[ACCESS], app[CONNECTIONS], reader
+            )
 
         yield start
 

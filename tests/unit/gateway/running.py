@@ -14,6 +14,7 @@ import aiohttp
 
 from gateway.access import Access
 from gateway.connections import Connections
+from gateway.daily_reader import Reader
 from gateway.intake import Record
 from gateway.metrics import Metrics
 from gateway.publish import MemoryPublisher
@@ -44,6 +45,7 @@ class Gateway:
     session: aiohttp.ClientSession
     access: Access
     connections: Connections
+    reader: Reader
 
     @property
     def url(self) -> str:
