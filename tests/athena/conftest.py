@@ -49,30 +49,37 @@ class TrinoLake:
     engine: Engine
     s3: S3Address
     shape: Shape
+    #: Name of the schema, and of the lake's folder in the bucket; empty: the shape's.
+    folder: str = ""
+    first_day: str = FIRST_DAY
+
+    @property
+    def name(self) -> str:
+        return self.folder or self.shape.name
 
     @property
     def url(self) -> str:
-        return f"s3://{BUCKET}/{self.shape.name}"
+        return f"s3://{BUCKET}/{self.name}"
 
     @property
     def values(self) -> dict[str, str]:
         return {
             "lake": self.url,
             "reference": self.url,
-            "first_day": FIRST_DAY,
-            "first_raw_day": FIRST_DAY.replace("-", "/"),
+            "first_day": self.first_day,
+            "first_raw_day": self.first_day.replace("-", "/"),
             "last_day": "NOW",
         }
 
     def ask(self, statement: str) -> Result:
-        self.engine.schema = self.shape.name
+        self.engine.schema = self.name
         return self.engine.ask(statement)
 
     def put(self, key: str, body: bytes) -> None:
-        self._objects.put_object(Bucket=BUCKET, Key=f"{self.shape.name}/{key}", Body=body)
+        self._objects.put_object(Bucket=BUCKET, Key=f"{self.name}/{key}", Body=body)
 
     def remove(self, key: str) -> None:
-        self._objects.delete_object(Bucket=BUCKET, Key=f"{self.shape.name}/{key}")
+        self._objects.delete_object(Bucket=BUCKET, Key=f"{self.name}/{key}")
 
     def metadata(self, table: str) -> bytes:
         """Return what Trino wrote down about a table."""
@@ -84,7 +91,7 @@ class TrinoLake:
         self._objects.put_object(Bucket=BUCKET, Key=self._metadata_key(table), Body=body)
 
     def _metadata_key(self, table: str) -> str:
-        return f"_metastore/{self.shape.name}/{table}/.trinoSchema"
+        return f"_metastore/{self.name}/{table}/.trinoSchema"
 
     @functools.cached_property
     def _objects(self) -> S3Client:
@@ -92,7 +99,7 @@ class TrinoLake:
 
     def make(self) -> None:
         """Make the schema, the tables and the views that tables.sql and views.sql say."""
-        self.ask(f"CREATE SCHEMA {self.shape.name}")
+        self.ask(f"CREATE SCHEMA {self.name}")
         for table in statements(TABLES_FILE.read_text()):
             if table.section in (self.shape.form, "raw"):
                 self.ask(trino_ddl(parse(filled(table.text, self.values))))
