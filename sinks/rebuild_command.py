@@ -7,10 +7,12 @@ import asyncio
 import datetime
 import os
 import sys
+from concurrent.futures import BrokenExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+import duckdb
 import orjson
 from aiokafka.errors import KafkaError
 
@@ -21,6 +23,7 @@ from sinks.progress import reporting
 from sinks.provenance import ForeignObjectError
 from sinks.raw_days import RawHoleError
 from sinks.rebuild import NothingCountedError, Rebuild, Rebuilt, Wish
+from sinks.rebuild_count import BusyError
 from sinks.rebuild_files import ChangedMeanwhileError, NoOriginError
 from sinks.rebuild_guard import OpenDayError
 from sinks.rebuild_lines import BrokenObjectError
@@ -37,7 +40,9 @@ DONE: Final = 0
 NOT_WANTED: Final = 1
 NOT_POSSIBLE: Final = 2
 ERRORS: Final = (
+    BrokenExecutor,
     BrokenObjectError,
+    BusyError,
     ChangedMeanwhileError,
     ForeignObjectError,
     KafkaError,
@@ -47,11 +52,14 @@ ERRORS: Final = (
     NoSourceError,
     NoStackError,
     NothingCountedError,
+    # A full disk, above all.
+    OSError,
     OpenDayError,
     RawHoleError,
     StoreError,
     TopicIdError,
     UnreadableLineError,
+    duckdb.Error,
 )
 #: Differing rows that are printed.
 _SHOWN: Final = 20

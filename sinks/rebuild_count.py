@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import shutil
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,10 @@ from sinks.rebuild_parts import Parts, Reading
 from sinks.rebuild_sources import Found
 from sinks.reconcile import Beyond, Recount
 from streams.contract.days import DayRule
+
+
+class BusyError(Exception):
+    """Two commands work on one day."""
 
 
 class Counted(NamedTuple):
@@ -28,6 +33,27 @@ async def counted(  # noqa: PLR0913 - what a count is made of
     objects: Sequence[Found], dt: str, day_rule: DayRule, *, reading: Reading, folder: Path, report: Report
 ) -> AsyncIterator[Counted]:
     """Count a day; its tables are there as long as the context."""
+    with _alone(folder):
+        async with _counted(objects, dt, day_rule, reading=reading, folder=folder, report=report) as found:
+            yield found
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other commands out of a work folder."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(f"another command is counting this day in {folder}: wait until it has ended") from None
+        yield
+
+
+@asynccontextmanager
+async def _counted(  # noqa: PLR0913 - what a count is made of
+    objects: Sequence[Found], dt: str, day_rule: DayRule, *, reading: Reading, folder: Path, report: Report
+) -> AsyncIterator[Counted]:
     parts = Parts(folder / "parts", reading)
     count = len(objects)
     paths = await parts.make(objects, lambda done: report(f"reading raw objects: {done:,} of {count:,}"))

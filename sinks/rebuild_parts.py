@@ -24,7 +24,7 @@ from sinks.rebuild_columns import columns, foreign_delivery, own_delivery
 from sinks.rebuild_lines import content, foreign_lines, strict_lines
 from sinks.rebuild_sources import Found
 from sinks.reconcile_lines import SCHEMA
-from streams.contract.event import decode_events, decode_line
+from streams.contract.event import Event, decode_events, decode_line
 
 #: Changes with what a part holds, so that none of another release is taken up.
 _VERSION: Final = 1
@@ -126,11 +126,18 @@ def _read(order: _Order, text: bytes) -> pa.RecordBatch:
     first_place = order.number << LINE_BITS
     if not order.foreign:
         return columns(decode_events(text), order.dt, own_delivery(order.key), first_place=first_place, identified=True)
-    lines = strict_lines(text) if order.reading.strict else foreign_lines(text)
     return columns(
-        [decode_line(line) for line in lines],
+        _foreign(text, order.reading),
         order.dt,
         foreign_delivery(order.dt),
         first_place=first_place,
         identified=order.reading.dedupe,
     )
+
+
+def _foreign(text: bytes, reading: Reading) -> Sequence[Event | None]:
+    if reading.strict:
+        return [decode_line(line) for line in strict_lines(text)]
+    events = decode_events(text)
+    # Most objects hold an event a line; only where one does not, a closer look is taken.
+    return [decode_line(line) for line in foreign_lines(text)] if None in events else events

@@ -19,6 +19,9 @@ from sinks.reconcile_window import Window
 from streams.contract.days import DAY_RULES, DayRule
 from streams.contract.rows import TABLES
 
+#: What DuckDB may hold, beside which the process and its workers stay under 2 GiB.
+_MEMORY: Final = "1GB"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Beyond:
@@ -44,6 +47,9 @@ class Recount:
         self.day_rule: Final = day_rule
         self.connection: Final = duckdb.connect(folder / "recount.duckdb" if folder else ":memory:")
         self.connection.execute("SET preserve_insertion_order = false")
+        if folder:
+            # What does not fit spills into files there.
+            self.connection.execute(f"SET memory_limit = '{_MEMORY}'")
         self.connection.execute("SET TimeZone = 'UTC'")
         self.connection.execute(sql.CREATE_LINE)
 

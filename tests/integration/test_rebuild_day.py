@@ -16,6 +16,7 @@ from sinks.lake import Lake
 from sinks.provenance import FileProvenance
 from sinks.raw_days import RawHoleError
 from sinks.rebuild import NothingCountedError, Rebuild, Wish, is_young
+from sinks.rebuild_count import BusyError, counted
 from sinks.rebuild_files import ChangedMeanwhileError
 from sinks.rebuild_guard import OpenDayError
 from sinks.rebuild_parts import Reading
@@ -154,6 +155,15 @@ async def test_a_rebuild_that_died_goes_on_with_the_parts_it_made(tmp_path):
     assert made.keys() == remade.keys()
     assert {parts[0].name, parts[1].name} == {name for name in made if made[name] != remade[name]}
     assert right == await files(store)
+
+
+async def test_two_rebuilds_of_one_day_do_not_meet(tmp_path):
+    await watched_lake().write(FolderStore(tmp_path / "lake"))
+    folder = tmp_path / "work" / DAYS[0]
+
+    async with counted([], DAYS[0], "event", reading=Reading(), folder=folder, report=lambda _: None):
+        with pytest.raises(BusyError, match="another command"):
+            await rebuild(tmp_path, DAYS[0])
 
 
 async def test_a_part_of_an_object_that_has_changed_since_is_made_again(tmp_path):
