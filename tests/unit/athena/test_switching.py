@@ -239,14 +239,22 @@ def test_the_check_of_the_document_finds_nothing_and_finds_a_change(
     ]
 
 
-def test_the_commands_of_the_document_are_commands() -> None:
+@pytest.mark.parametrize(
+    ("document", "commands"),
+    [
+        ("deploy/MIGRATION.md", {"up", "rebuild", "athena", "query", "partials"}),
+        ("athena/README.md", {"query", "athena"}),
+        ("athena/QUICKSIGHT.md", {"athena"}),
+    ],
+)
+def test_the_commands_of_a_document_are_commands(document: str, commands: set[str]) -> None:
+    text = (Path(__file__).parents[3] / document).read_text()
     found = [
-        shlex.split(line.partition(" <<")[0])
-        for line in re.findall(r"^    .*?(watchtime .*)$", MIGRATION, re.MULTILINE)
+        shlex.split(line.partition(" <<")[0]) for line in re.findall(r"^    .*?(watchtime .*)$", text, re.MULTILINE)
     ]
-    found += [shlex.split(text) for text in re.findall(r"`(watchtime [a-z]+ -[^`]*)`", MIGRATION)]
+    found += [shlex.split(one) for one in re.findall(r"`(watchtime [a-z]+ -[^`]*)`", text)]
 
-    assert {words[1] for words in found} == {"up", "rebuild", "athena", "query", "partials"}
+    assert {words[1] for words in found} == commands
     for _, *words in found:
         given = [DT if word == "$day" else word for word in words]
 
