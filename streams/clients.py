@@ -27,6 +27,9 @@ CLIENT_HOURS: Final = 35 * 24
 #: Each piece is written again at least this often, so that retention takes none that is in use, even after two misses.
 REFRESH_HOURS: Final = 10 * 24
 
+#: An epoch of up to so many interval bounds is a record of a common size.
+_FEW_BOUNDS: Final = 32
+
 Piece = tuple[bytes, bytes | None]
 
 
@@ -38,6 +41,8 @@ class Clients:
         self._clients: dict[str, Client] = {}
         self._changed: dict[str, Client] = {}
         self._gone: list[Piece] = []
+        #: What is to be written of torn epochs, beyond one record of a common size each.
+        self._extra = 0
 
     def __len__(self) -> int:
         """Return the number of clients."""
@@ -57,6 +62,9 @@ class Clients:
         first = self.dedupe.is_first(client, event, place)
         if first:
             self._changed[client_id] = client
+            epoch = client.epochs.get(event.seq_epoch) if event.seq_epoch else None
+            if epoch is not None and len(epoch.intervals) > _FEW_BOUNDS:
+                self._extra += len(epoch.intervals) // _FEW_BOUNDS
         return first
 
     def drop(self, client_id: str) -> None:
@@ -87,12 +95,12 @@ class Clients:
 
     @property
     def changed_count(self) -> int:
-        """How many clients have changed, plus the pieces that go."""
-        return len(self._changed) + len(self._gone)
+        """About how many records of a common size `take_changed` would give."""
+        return len(self._changed) + len(self._gone) + self._extra
 
     def take_changed(self) -> list[Piece]:
         """Return the pieces that changed since the last call."""
-        pieces, self._gone = self._gone, []
+        pieces, self._gone, self._extra = self._gone, [], 0
         for client_id, client in self._changed.items():
             pieces += _changed_pieces(client_id, client)
             client.changed_epochs.clear()

@@ -78,7 +78,8 @@ class FoldingOwner:
             # A new partition gets its marker before anything else may tell that it was folded.
             await self._commit()
             self._is_new = False
-        self._hourly_at = time.monotonic() + _HOURLY_S
+        # A worker that never lives for an hour has to tidy up too.
+        self._hourly_at = 0.0
         return self._state.offset + 1
 
     async def _restored(self, reader: AIOKafkaConsumer, end: int) -> PartitionState:
@@ -173,7 +174,8 @@ class FoldingOwner:
         if self.due_in() <= 0:
             state.drop_old()
             state.clients.refresh(int(time.time() * 1_000) // HOUR_MS)
-            self._hourly_at = time.monotonic() + _HOURLY_S
+            # A worker that never lives for an hour has to tidy up too.
+        self._hourly_at = 0.0
         metrics.CLIENTS.labels(partition=str(self._p)).set(len(state.clients))
         metrics.GIVEN_UP.inc(state.clients.dedupe.given_up - self._given_up)
         self._given_up = state.clients.dedupe.given_up
