@@ -14,6 +14,7 @@ FILLINGS: Final = ("█", "▒", "░")
 #: Left of a bar's last whole cell: eighths of one.
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _LONGEST_LABEL: Final = 32
+_LABEL_COLUMNS: Final = 3
 _SHORTEST_BAR: Final = 10
 
 
@@ -24,11 +25,13 @@ class ChartError(Exception):
 def bars(names: Sequence[str], rows: Sequence[Sequence[Any]], columns: Sequence[str], width: int) -> list[str]:
     """Return the lines of a chart that fits `width` cells; without `columns`, the first column of numbers is drawn."""
     drawn = _drawn(names, rows, columns)
-    labelling = [at for at, name in enumerate(names) if at not in drawn and not _is_measure(rows, at)]
-    labels = [" ".join(visible(row[at]) for at in labelling[:2]) for row in rows]
+    # What stands before the first number that measures something says which row it is.
+    first = min(at for at in range(len(names)) if at in drawn or _is_measure(rows, at))
+    labels = [" ".join(visible(cell) for cell in row[: min(first, _LABEL_COLUMNS)]) for row in rows]
     label_width = min(max(map(cell_len, labels), default=0), _LONGEST_LABEL)
     totals = [sum(_number(row[at]) for at in drawn) for row in rows]
-    figures = [_figure(total) for total in totals]
+    digits = 0 if all(total == int(total) for total in totals) else 2
+    figures = [f"{total:,.{digits}f}" for total in totals]
     figure_width = max(map(len, figures), default=0)
     room = max(width - label_width - figure_width - 3, _SHORTEST_BAR)
     most = max(totals, default=0) or 1
@@ -71,10 +74,6 @@ def _is_measure(rows: Sequence[Sequence[Any]], at: int) -> bool:
 
 def _number(cell: float | None) -> float:
     return float(cell) if cell is not None else 0.0
-
-
-def _figure(total: float) -> str:
-    return f"{total:,.0f}" if total == int(total) else f"{total:,.2f}"
 
 
 def _bar(lengths: list[float]) -> str:
