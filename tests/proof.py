@@ -12,7 +12,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from athena.local import connect
-from sinks.lake import lake_of
+from sinks.lake import Lake, lake_of
 from streams.contract.topics import daily_tables
 from tests import oracle
 from tests.stacks import Stack
@@ -48,8 +48,13 @@ def reconcile_all(stack: Stack, days: list[str], wait_s: float = 60) -> None:
 
 def lake_rows(stack: Stack) -> Rows:
     """Return every row of the daily files, by table and day."""
+    return rows_in(lake_of(stack.data_dir, os.environ))
+
+
+def rows_in(lake: Lake) -> Rows:
+    """Return every row of a lake's daily files, by table and day."""
     found: Rows = defaultdict(list)
-    with connect(lake_of(stack.data_dir, os.environ)) as connection:
+    with connect(lake) as connection:
         for table in oracle.TABLES:
             cursor = connection.execute(f"FROM {table}")
             names = [entry[0] for entry in cursor.description]
@@ -62,10 +67,15 @@ def lake_rows(stack: Stack) -> Rows:
 async def topic_rows(stack: Stack) -> Rows:
     """Return the last committed value of every key of the daily topics, by table and day."""
     told = stack.endpoints
-    tables = {table.topic: table.name for table in daily_tables(client_table=told["client_table"])}
+    return await committed_rows(told["bootstrap_servers"], client_table=told["client_table"])
+
+
+async def committed_rows(bootstrap_servers: str, *, client_table: bool) -> Rows:
+    """Return the last committed value of every key of the daily topics, by table and day."""
+    tables = {table.topic: table.name for table in daily_tables(client_table=client_table)}
     consumer = AIOKafkaConsumer(
         *tables,
-        bootstrap_servers=told["bootstrap_servers"],
+        bootstrap_servers=bootstrap_servers,
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         enable_auto_commit=False,

@@ -1,4 +1,4 @@
-"""`kill -9` of each child in turn under load: the supervisor brings it back, and no event is lost or double."""
+"""`kill -9` of each child in waves under load: the supervisor brings them back, and no event is lost or double."""
 
 from __future__ import annotations
 
@@ -17,11 +17,19 @@ from deploy.open_loop import OpenLoop, Plan
 from tests import oracle, proof
 from tests.stacks import Stack, StackFactory
 
-ROUNDS = 2
+#: Who is killed at once. Each child at least once, those that hold unwritten work more often.
+WAVES = (
+    ("streams-0", "gateway-0"),
+    ("streams-1", "sinks-0"),
+    ("kafka",),
+    ("streams-2", "s3"),
+    ("streams-0", "streams-1", "streams-2"),
+    ("sinks-0", "gateway-0", "s3"),
+)
 #: Events a second.
-RATE = 600
-#: Between the return of a child and the next kill, seconds: enough to have work in flight again.
-PAUSE_S = 1.0
+RATE = 300
+#: Between the return of all and the next wave, seconds: enough to have work in flight again.
+PAUSE_S = 0.5
 BACK_WITHIN_S = 60.0
 POLL_S = 0.1
 #: The longest that a client repeats a POST; strays are posted only when it fits into the hour.
@@ -29,44 +37,53 @@ DEADLINE_S = 80
 
 
 class Killer:
-    """Kills children one after the other while the load runs."""
+    """Kills the waves one after the other while the load runs."""
 
     def __init__(self, stack: Stack) -> None:
-        self.kills: list[tuple[str, float]] = []
+        self.kills = 0
+        #: Seconds from each wave to the moment when every child is ready again.
+        self.back_s: list[float] = []
         self.error: BaseException | None = None
         self._stack = stack
 
     def run(self) -> None:
         try:
-            victims = [name for name in self._stack.pids if name != "supervisor"]
-            for name in victims * ROUNDS:
-                self._kill(name)
+            for wave in WAVES:
+                self._kill(wave)
                 time.sleep(PAUSE_S)
         except BaseException as error:  # noqa: BLE001 - told by the test
             self.error = error
 
-    def _kill(self, name: str) -> None:
-        pid = self._stack.pids[name]
+    def _kill(self, wave: tuple[str, ...]) -> None:
         began = time.monotonic()
-        os.kill(pid, signal.SIGKILL)
+        # One that ended by itself, as a worker does whose broker was killed, is on its way back.
+        while set(wave) - set(pids := self._stack.pids):
+            assert time.monotonic() - began < BACK_WITHIN_S
+            time.sleep(POLL_S)
+        before = {name: pids[name] for name in wave}
+        began = time.monotonic()
+        for pid in before.values():
+            os.kill(pid, signal.SIGKILL)
+        self.kills += len(wave)
         while True:
             *_, answer = control.ask(self._stack.data_dir, "describe")
-            states = {child["name"]: child["state"] for child in answer["children"]}
-            if self._stack.pids.get(name) not in {None, pid} and set(states.values()) == {"ready"}:
-                self.kills.append((name, time.monotonic() - began))
+            children = {child["name"]: child for child in answer["children"]}
+            replaced = all(children[name]["pid"] not in {None, pid} for name, pid in before.items())
+            if replaced and all(child["state"] == "ready" for child in children.values()):
+                self.back_s.append(time.monotonic() - began)
                 return
             if time.monotonic() - began > BACK_WITHIN_S:
-                raise TimeoutError(f"{name} is not back after {BACK_WITHIN_S} s: {states}")
+                raise TimeoutError(f"{wave} are not back after {BACK_WITHIN_S} s: {children}")
             time.sleep(POLL_S)
 
 
 @pytest.mark.timeout(600)
-def test_every_child_is_killed_twice_and_nothing_is_lost_or_double(stack: StackFactory) -> None:
+def test_children_are_killed_in_waves_and_nothing_is_lost_or_double(stack: StackFactory) -> None:
     running = stack("--workers", "3", "--refresh-s", "1")
     seed = random.SystemRandom().randrange(2**32)
     plan = Plan(
         url=f"{running.gateway}/ingest",
-        clients=150,
+        clients=80,
         rate=RATE,
         seconds=600,
         batch=20,
@@ -88,17 +105,17 @@ def test_every_child_is_killed_twice_and_nothing_is_lost_or_double(stack: StackF
     assert is_whole(tally), tally.refusals
 
     expected = oracle.fold(acknowledged)
-    # Every day is held against the oracle; these two hold nearly all events.
-    proof.reconcile_all(running, expected.days[-2:], wait_s=90)
+    # Every day is held against the oracle; this one waits until files, topics and archive have settled.
+    proof.reconcile_all(running, expected.days[-1:], wait_s=90)
     rows = proof.lake_rows(running)
     lost, double = proof.lost_and_double(expected, rows)
-    back = sorted(seconds for _, seconds in killer.kills)
+    back = sorted(killer.back_s)
     print(
-        f"seed={seed} events={tally.events} posts={tally.posts} kills={len(killer.kills)} lost={lost} double={double} "
+        f"seed={seed} events={tally.events} posts={tally.posts} kills={killer.kills} lost={lost} double={double} "
         f"all ready again: p50={back[len(back) // 2]:.1f} s max={back[-1]:.1f} s "
         f"failed_tries={tally.failed_tries} unclear={tally.unclear_tries}"
     )
-    assert len(killer.kills) >= 12
+    assert killer.kills >= 12
     assert tally.events == expected.events
     assert (lost, double) == (0, 0)
     assert proof.differences(expected, rows) == []
