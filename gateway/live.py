@@ -27,7 +27,7 @@ from gateway.settings import Settings
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, Table
 
 _BY_KIND: Final[dict[str, Table]] = {table.kind: table for table in TABLES}
-_TOP: Final = 20
+_TOP: Final = 12
 _EVERY_S: Final = 1.0
 #: A line now and then, so that a connection that nobody is at the other end of is noticed.
 _ALIVE_S: Final = 15.0

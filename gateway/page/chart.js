@@ -6,6 +6,8 @@ import { duration } from "./words.js";
 const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
 const HEIGHT = 220;
 const MINUTE_MS = 60_000;
+/** Distances between lines, minutes: those that read well as minutes and as hours. */
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 3000, 6000, 12000, 30000, 60000, 120000, 300000, 600000];
 
 /** @param {string} name */
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -62,12 +64,13 @@ export class HourChart {
     return {
       width: this.#width(),
       height: HEIGHT,
+      padding: [12, 4, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       scales: { x: { time: false, range: [-0.6, 23.6] }, y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.08)] } },
       axes: [
-        { ...axis, grid: { show: false }, splits: () => HOURS.filter((hour) => hour % this.#step() === 0), values: (_plot, at) => at.map((hour) => `${String(hour).padStart(2, "0")}:00`) },
-        { ...axis, size: 62, grid: { stroke: colour("--line"), width: 1 }, values: (_plot, at) => at.map((minutes) => axisTime(minutes)) },
+        { ...axis, size: 30, grid: { show: false }, splits: () => HOURS.filter((hour) => hour % this.#step() === 0), values: (_plot, at) => at.map((hour) => `${String(hour).padStart(2, "0")}:00`) },
+        { ...axis, size: 62, incrs: STEPS, grid: { stroke: colour("--line"), width: 1 }, values: (_plot, at) => at.map((minutes) => axisTime(minutes)) },
       ],
       series: [{}, series("Ads", "--ad"), series("Background", "--soft"), series("Foreground", "--accent")],
       hooks: { setCursor: [(plot) => this.#tell(plot.cursor.idx)] },

@@ -74,14 +74,14 @@ function show(next) {
 
 function showDays() {
   const days = [...new Set([view.dt, ...view.days])].sort().reverse();
+  const now = new Date().toISOString().slice(0, 10);
   if (days.join() !== [...day.options].map((option) => option.value).join()) {
-    day.replaceChildren(...days.map((dt) => new Option(dt === view.today ? `${dayName(dt)} (newest)` : dayName(dt), dt)));
+    day.replaceChildren(...days.map((dt) => new Option(dt === now ? `${dayName(dt)} (today)` : dayName(dt), dt)));
   }
   day.value = view.dt;
   const at = days.indexOf(view.dt);
   /** @type {HTMLButtonElement} */ (element("earlier")).disabled = at + 1 >= days.length;
   /** @type {HTMLButtonElement} */ (element("later")).disabled = at <= 0;
-  const now = new Date().toISOString().slice(0, 10);
   setText(element("watched-title"), view.dt === now ? "Watched today" : `Watched on ${dayName(view.dt)}`);
 }
 
@@ -115,8 +115,8 @@ function showHealth() {
   const known = (/** @type {unknown} */ value, /** @type {string} */ text) => (value === null || value === undefined ? "–" : text);
   setText(element("rate"), known(rate, `${number(Math.round(rate))} events/s`));
   setText(element("lag"), known(lag, lag === 0 ? "nothing" : `${number(lag)} posts`));
-  const since = files_ts ? `, last written ${clock(files_ts)}` : "";
-  setText(element("files"), known(files_behind, (files_behind ? `${number(files_behind)} changes to write` : "up to date") + since));
+  setText(element("files"), known(files_behind, files_behind ? `${number(files_behind)} changes to write` : "up to date"));
+  setText(element("files-time"), files_ts ? `last written ${clock(files_ts)}` : "");
   setText(element("rejected"), known(rejected, number(rejected)));
   setText(element("events"), view.ingest ? number(view.ingest.total_events) : "–");
   setText(element("repeats"), view.ingest ? number(view.ingest.duplicate_events) : "–");
