@@ -32,7 +32,7 @@ import duckdb
 from sinks.patience import Patience, patiently
 from sinks.progress import Report
 from sinks.rebuild_count import counted
-from sinks.rebuild_parts import LINE_BITS, Reading
+from sinks.rebuild_part import LINE_BITS, Reading
 from sinks.rebuild_sources import Found, Source, find_objects
 from sinks.reconcile_day import Stack
 from sinks.store import PreconditionFailed, Store, StoreUnavailable, content_hash

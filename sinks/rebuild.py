@@ -20,7 +20,7 @@ from sinks.progress import Report
 from sinks.rebuild_count import counted
 from sinks.rebuild_files import Day, Plan, plan_files, write_file
 from sinks.rebuild_guard import OpenDayError, check_archive_is_whole, check_sinks_are_down, daily_topic_ids
-from sinks.rebuild_parts import Reading
+from sinks.rebuild_part import Reading
 from sinks.rebuild_shape import Shape, recorded_shape
 from sinks.rebuild_sources import Source, find_objects, source_of
 from sinks.reconcile import Beyond

@@ -27,7 +27,7 @@ from sinks.rebuild_count import BusyError
 from sinks.rebuild_files import ChangedMeanwhileError, NoOriginError
 from sinks.rebuild_guard import OpenDayError
 from sinks.rebuild_lines import BrokenObjectError
-from sinks.rebuild_parts import Reading
+from sinks.rebuild_part import Reading
 from sinks.rebuild_shape import default_shape
 from sinks.rebuild_sources import NoSourceError
 from sinks.reconcile_command import difference_line

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sinks.progress import Report
-from sinks.rebuild_parts import Parts, Reading
+from sinks.rebuild_part import Reading
+from sinks.rebuild_parts import Parts
 from sinks.rebuild_sources import Found
 from sinks.reconcile import Beyond, Recount
 from streams.contract.days import DayRule

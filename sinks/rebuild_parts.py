@@ -12,38 +12,19 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from sinks.raw_days import RawHoleError
-from sinks.rebuild_columns import columns, foreign_delivery, own_delivery
-from sinks.rebuild_lines import content, foreign_lines, strict_lines
+from sinks.rebuild_part import Order, Reading, write_part
 from sinks.rebuild_sources import Found
-from sinks.reconcile_lines import SCHEMA
-from streams.contract.event import Event, decode_events, decode_line
 
 #: Changes with what a part holds, so that none of another release is taken up.
 _VERSION: Final = 1
-#: A place is the number of its object and, below these bits, the line's number in it.
-LINE_BITS: Final = 32
 #: Objects read ahead of those that are being worked on, for each worker.
 _AHEAD: Final = 2
 #: Stored bytes from which processes are worth their start.
 _WORTH_PROCESSES: Final = 8 * 1024 * 1024
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """How lines are read."""
-
-    #: The reference's objects as its own processor reads them.
-    strict: bool = False
-    #: Whether repeats are told in the reference's objects too.
-    dedupe: bool = False
 
 
 class Parts:
@@ -92,20 +73,8 @@ class Parts:
         stored = await found.source.store.get(found.key)
         if stored is None or stored.stat.etag != found.etag:
             raise RawHoleError(f"{found.key} was changed while the day was read: run the command again")
-        order = _Order(found.key, found.dt, number, found.foreign, self._reading, path)
-        await asyncio.get_running_loop().run_in_executor(pool, _write_part, order, stored.body)
-
-
-@dataclass(frozen=True)
-class _Order:
-    """What a worker needs to know of a part."""
-
-    key: str
-    dt: str
-    number: int
-    foreign: bool
-    reading: Reading
-    path: Path
+        order = Order(found.key, found.dt, number, found.foreign, self._reading, path)
+        await asyncio.get_running_loop().run_in_executor(pool, write_part, order, stored.body)
 
 
 def _pool(size: int, workers: int) -> Executor:
@@ -113,31 +82,3 @@ def _pool(size: int, workers: int) -> Executor:
         return ThreadPoolExecutor(1)
     # Not forked: this process has threads.
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-
-
-def _write_part(order: _Order, body: bytes) -> None:
-    table = pa.Table.from_batches([_read(order, content(order.key, body))], schema=SCHEMA)
-    partial = order.path.with_suffix(".partial")
-    pq.write_table(table, partial, compression="lz4", use_dictionary=["broker_dt", "event_type", "video", "channel"])
-    partial.replace(order.path)
-
-
-def _read(order: _Order, text: bytes) -> pa.RecordBatch:
-    first_place = order.number << LINE_BITS
-    if not order.foreign:
-        return columns(decode_events(text), order.dt, own_delivery(order.key), first_place=first_place, identified=True)
-    return columns(
-        _foreign(text, order.reading),
-        order.dt,
-        foreign_delivery(order.dt),
-        first_place=first_place,
-        identified=order.reading.dedupe,
-    )
-
-
-def _foreign(text: bytes, reading: Reading) -> Sequence[Event | None]:
-    if reading.strict:
-        return [decode_line(line) for line in strict_lines(text)]
-    events = decode_events(text)
-    # Most objects hold an event a line; only where one does not, a closer look is taken.
-    return [decode_line(line) for line in foreign_lines(text)] if None in events else events

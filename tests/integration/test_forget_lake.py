@@ -16,7 +16,7 @@ from sinks.keys import topic8
 from sinks.lake import Lake
 from sinks.provenance import FileProvenance
 from sinks.rebuild import Rebuild, Wish
-from sinks.rebuild_parts import Reading
+from sinks.rebuild_part import Reading
 from sinks.rebuild_shape import Shape
 from sinks.reconcile_day import Stack
 from sinks.store import PreconditionFailed

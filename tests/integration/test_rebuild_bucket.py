@@ -10,7 +10,7 @@ import pytest
 
 from sinks.lake import Lake
 from sinks.rebuild import Rebuild, Wish
-from sinks.rebuild_parts import Reading
+from sinks.rebuild_part import Reading
 from sinks.rebuild_shape import Shape
 from sinks.rebuild_sources import NoSourceError
 from sinks.reconcile_day import Stack

@@ -19,7 +19,7 @@ from sinks.rebuild import NothingCountedError, Rebuild, Wish, is_young
 from sinks.rebuild_count import BusyError, counted
 from sinks.rebuild_files import ChangedMeanwhileError
 from sinks.rebuild_guard import OpenDayError
-from sinks.rebuild_parts import Reading
+from sinks.rebuild_part import Reading
 from sinks.rebuild_shape import Shape
 from sinks.rebuild_sources import NoSourceError
 from sinks.reconcile_day import Stack
