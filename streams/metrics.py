@@ -24,6 +24,9 @@ RESTORE_SECONDS: Final = Gauge(
 )
 RESTORED_KEYS: Final = Gauge("watchtime_streams_restored_keys", "Keys read by it.", ["agent", "partition"])
 ROWS_PUBLISHED: Final = Counter("watchtime_streams_rows_published", "Rows written to daily topics.", ["table"])
+LAG: Final = Gauge(
+    "watchtime_streams_lag_records", "Offsets between the log's end and what is worked through.", ["topic", "partition"]
+)
 GIVEN_UP: Final = Counter(
     "watchtime_streams_sequence_numbers_given_up",
     "Sequence numbers counted as seen because a client had too many gaps: late first deliveries that may be dropped.",

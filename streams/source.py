@@ -243,6 +243,7 @@ class _Runner:
             return
         try:
             position = await self._consumer.position(self._partition)
+            self._observe_lag(position)
             if position != self._group_offset:
                 await self._consumer.commit({self._partition: position})
                 self._group_offset = position
@@ -250,3 +251,8 @@ class _Runner:
             log.warning("group offset not committed: the group is rebalancing", error=str(error))
         except KafkaError as error:
             log.warning("group offset not committed", error=str(error))
+
+    def _observe_lag(self, position: int) -> None:
+        end = self._consumer.last_stable_offset(self._partition)
+        lag = 0 if end is None else max(0, end - position)
+        metrics.LAG.labels(topic=self._partition.topic, partition=str(self._partition.partition)).set(lag)

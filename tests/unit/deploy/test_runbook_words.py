@@ -1,0 +1,47 @@
+"""The runbook speaks of what there is: alarms, metrics and the words of log lines."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[3]
+RUNBOOK = (ROOT / "deploy" / "RUNBOOK.md").read_text()
+RULES = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"][0]["rules"]
+STAGES = ("gateway", "streams", "sinks")
+CODE = "".join(path.read_text() for stage in STAGES for path in sorted((ROOT / stage).glob("*.py")))
+#: The words of a log line that the table quotes, and the name of its error.
+LINES = re.findall(r"^\| `([^`|]+)`.*?(?:\((\w+)\))? \|", RUNBOOK, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_each_alarm_has_a_section_and_is_about_a_metric_that_exists(rule: dict[str, str]):
+    assert f"### {rule['alert']}\n" in RUNBOOK
+    metrics = re.findall(r"watchtime_\w+", rule["expr"])
+    assert metrics
+    # prometheus-client adds the ending of counters itself.
+    assert all(f'"{metric.removesuffix("_total")}"' in CODE for metric in metrics)
+
+
+def test_each_section_of_an_alarm_has_its_rule_or_a_command_that_finds_it():
+    sections = set(re.findall(r"^### (\w+)$", RUNBOOK, flags=re.MULTILINE))
+
+    assert sections - {rule["alert"] for rule in RULES} == {"RowsDrift"}
+
+
+@pytest.mark.parametrize(("words", "error"), LINES)
+def test_each_log_line_is_one_that_the_code_writes(words: str, error: str):
+    parts = [part.strip(" ,") for part in words.split("…")]
+    text = re.sub(r'"\s*\n\s*f?"', "", CODE)
+    assert all(part in text for part in parts if part), words
+    assert not error or f"class {error}(" in CODE
+
+
+def test_each_error_that_ends_a_worker_is_in_the_table():
+    ends = {"StateLostError", "RawGapError", "SettingsChangedError", "NewerStateError", "LowerTotalError"}
+    ends |= {"ReplacedError", "ProvisionError", "LakeMismatchError", "ShrinkError", "ArchiveGapError", "LayoutError"}
+
+    assert {error for error in ends if f"({error})" not in RUNBOOK} == set()
