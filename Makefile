@@ -8,7 +8,7 @@ BIN := .venv/bin
 #: More words for pytest, as in: make unit ARGS='-k ports'
 ARGS ?=
 
-.PHONY: help install demo test check format unit integration faults extension check-extension e2e athena-test bench-streams bench-gateway lock clean
+.PHONY: help install demo test check format unit integration faults extension check-extension e2e athena-test bench-streams bench-gateway bench-restore soak lock clean
 
 help: ## list these tasks
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -56,7 +56,15 @@ integration: install ## tests with a real broker and S3 server
 
 faults: install ## kills, cuts and repeats against an independent oracle, the long ones too
 	@$(BIN)/watchtime doctor --fix --fetch
-	$(BIN)/pytest tests/faults $(ARGS)
+	$(BIN)/pytest tests/faults tests/integration/test_runbook.py -s $(ARGS)
+
+soak: install ## twenty minutes at a steady rate: memory and latency stay flat, drift=0
+	@$(BIN)/watchtime doctor --fix --fetch
+	$(BIN)/python -m tests.bench.soak $(ARGS)
+
+bench-restore: install ## keys of state a second that a stream worker restores
+	@$(BIN)/watchtime doctor --fix --fetch
+	$(BIN)/python -m tests.bench.restore $(ARGS)
 
 extension: node_modules/.package-lock.json ## pack the browser extension for a store: build/watchtime-extension.zip
 	npm run --silent pack
