@@ -20,7 +20,8 @@ def verdicts(server: Path, java: Path, statements: Sequence[str]) -> list[str]:
     jars = [str(jar) for pattern in _JARS for jar in (server / "plugin" / "hive").glob(pattern)]
     answer = subprocess.run(  # noqa: S603 - our own program
         [str(java / "bin" / "java"), "--class-path", ":".join(jars), str(PROGRAM)],
-        input="\0".join(statements).encode(),
+        # The lexer in this jar lacks the class by which Hive reads names in backticks; none of ours needs them here.
+        input="\0".join(statements).replace("`", "").encode(),
         capture_output=True,
         timeout=120,
         check=False,
