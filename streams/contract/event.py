@@ -7,6 +7,7 @@ path, where such a field reads as absent, as the counting rules demand.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -74,6 +75,8 @@ class Event(msgspec.Struct, gc=False):
 
 
 _decoder = msgspec.json.Decoder(Event)
+_utf8_decoder = codecs.getincrementaldecoder("utf-8")
+_UTF8_BLOCK: Final = 16_384
 _STR_FIELDS = ("video_id", "channel_name", "watch_mode", "seq_epoch", "event_id", "client_id", "client_session_id")
 _INT_FIELDS = ("watch_ms_delta", "seq", "received_at", "tz_offset_min")
 
@@ -124,8 +127,15 @@ def _is_valid(event: Event) -> bool:
 
 
 def _is_utf8(text: bytes) -> bool:
+    """Tell whether a text is valid; a long one block by block, for one string of all of it would be slow to make."""
     try:
-        text.decode()
+        if len(text) <= _UTF8_BLOCK:
+            text.decode()
+            return True
+        decoder, view = _utf8_decoder(), memoryview(text)
+        for start in range(0, len(text), _UTF8_BLOCK):
+            decoder.decode(view[start : start + _UTF8_BLOCK])
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True
