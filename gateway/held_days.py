@@ -3,6 +3,8 @@
 Of each day and table at most some rows are held, those with the most watch time. That loses nothing of what is
 shown: values are absolute and only grow, so a row that was let go is below the smallest one held, and when it grows
 beyond it its new value comes by on the topic again. Totals of a day are sums over its 24 hours, and exact.
+The one exception is a refold, after which values may be smaller than before: rows that were let go before are missed
+until they change or the topics are compacted (within an hour or so) and read again.
 """
 
 from __future__ import annotations
@@ -49,6 +51,9 @@ class _Rows:
         if self.rank >= 0 and row["watch_ms"] < self.floor and row_id not in self.by_id:
             self.cut = True
             return
+        before = self.by_id.get(row_id)
+        if self.rank >= 0 and before is not None and row["watch_ms"] < before[self.rank]:
+            self.floor = -1  # a refold: what the floor was made of is no longer so
         self.by_id[row_id] = values
         if len(self.by_id) > most + most // _SLACK:
             self.thin(most)
