@@ -174,8 +174,7 @@ class FoldingOwner:
         if self.due_in() <= 0:
             state.drop_old()
             state.clients.refresh(int(time.time() * 1_000) // HOUR_MS)
-            # A worker that never lives for an hour has to tidy up too.
-        self._hourly_at = 0.0
+            self._hourly_at = time.monotonic() + _HOURLY_S
         metrics.CLIENTS.labels(partition=str(self._p)).set(len(state.clients))
         metrics.GIVEN_UP.inc(state.clients.dedupe.given_up - self._given_up)
         self._given_up = state.clients.dedupe.given_up

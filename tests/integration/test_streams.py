@@ -114,6 +114,18 @@ async def test_a_clean_stop_and_start_goes_on_where_it_was(
     assert await published_rows(server) == plain_rows(await raw_records(server))
 
 
+async def test_a_worker_without_work_writes_nothing_but_a_marker_an_hour(
+    fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
+) -> None:
+    server = await fresh_topics()
+    async with workers(tmp_path, server, group_prefix, ALONE) as [worker]:
+        await group_offsets_exist(server, group_prefix, 4)
+        await asyncio.sleep(1)
+
+        # Of each partition the first marker, and the one with which a new owner begins its hour.
+        assert await worker.metric('watchtime_streams_transactions_total{agent="watch.events"}') <= 8
+
+
 async def test_another_day_rule_on_the_same_state_is_refused(
     fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
 ) -> None:
