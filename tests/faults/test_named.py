@@ -82,11 +82,11 @@ async def asleep(worker: Worker) -> None:
     await until(stopped, 60)
 
 
-@pytest.mark.parametrize("place", ["before-state:5", "before-commit:5", "after-commit:5"])
+@pytest.mark.parametrize("place", ["before-partials:1", "after-partials:1", "before-video_daily:1"])
 async def test_killed_when_only_one_of_four_partitions_ever_had_a_record(
     fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path, place: str
 ) -> None:
-    """The first transactions are the markers of four new partitions; the fifth has the only record there is."""
+    """The other three have their first marker, and nothing else."""
     server = await fresh_topics()
     worker = Worker(server, group_prefix, tmp_path / "killed.log", **ALONE, failpoint=place)
     await worker.ready()
@@ -121,7 +121,7 @@ async def test_a_worker_stopped_in_mid_transaction_holds_the_others_up_for_less_
     fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
 ) -> None:
     server = await fresh_topics()
-    zombie = Worker(server, group_prefix, tmp_path / "a.log", **PAIR[0], failpoint="before-commit:8=stop")
+    zombie = Worker(server, group_prefix, tmp_path / "a.log", **PAIR[0], failpoint="after-partials:3=stop")
     async with workers(tmp_path, server, group_prefix, PAIR[1]):
         await zombie.ready()
         stop_feeding = asyncio.Event()
