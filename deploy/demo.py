@@ -102,6 +102,7 @@ class _Demo:
         """Watch, wait for the files, query, reconcile, and say where everything is."""
         plan = self._plan
         _say(self._console, f"{plan.clients} simulated viewers watch for {plan.seconds:.0f} s (seed {plan.seed})")
+        self._console.print(f"see them live on {self._told['gateway']}/", markup=False)
         tally, totals, counted = asyncio.run(self._watch())
         self._console.print(load.render(load.summary(plan, tally, self._acknowledged)), end="", markup=False)
         whole = load.is_whole(tally) and (not self._ours or counted == tally.events)
@@ -170,6 +171,7 @@ class _Demo:
         given = "" if data_dir == Path(".watchtime").resolve() else f" --data-dir {data_dir}"
         _say(self._console, "Where everything is")
         lines = [
+            f"dashboard     {told['gateway']}/",
             f"gateway       {told['gateway']}  (POST /ingest; health at /health)",
             f"metrics       {told['metrics']}",
             f"lake          {told['lake']}" + (f"  at {told['s3_endpoint']}" if told["s3_endpoint"] else ""),

@@ -25,6 +25,7 @@ from aiokafka.errors import KafkaError
 
 from deploy.errors import DeployError
 from deploy.forget_topics import ControlRecord, bury_old_rows, bury_old_shares, send_control
+from gateway.lists import revoke
 from sinks.anonymise import Anonymiser
 from sinks.forget_raw import Bound, OpenChunkError, RawOutcome, forget_in_raw
 from sinks.forget_rows import forget_in_files
@@ -139,8 +140,10 @@ async def forget(stack: Stack, data_dir: Path, client_id: str, wait_s: float, re
 
 def revoke_token(client_id: str) -> str:
     """Refuse the client's token from now on; an open gateway gives none out. Returns what was done."""
-    del client_id
-    return "no token to revoke: the gateway is open"
+    file = os.environ.get("GATEWAY_REVOKED_FILE", "").strip()
+    if not file:
+        return "no token to revoke: the gateway is open (GATEWAY_REVOKED_FILE is not set)"
+    return f"token {'revoked' if revoke(Path(file), client_id) else 'was revoked before'} in {file}"
 
 
 async def _settle(stack: Stack, deadline: float, report: Report) -> bool:

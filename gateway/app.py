@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from gateway import openapi
 from gateway.access import Access
 from gateway.answers import Refusal, error_answer
 from gateway.connections import KEEPALIVE_S, Connections, GuardedSite
@@ -77,6 +78,7 @@ def build_app(
     app.router.add_route("OPTIONS", "/enroll", _preflight)
     app.router.add_get("/health", health)
     app.router.add_get("/ready", ready_handler(publisher))
+    app.router.add_get("/openapi.json", openapi.handler(settings))
     if settings.live:
         _add_live(app, reader or DailyReader(settings.bootstrap_servers, settings.group, settings.live_rows))
     else:

@@ -190,7 +190,7 @@ def _limit(request: web.Request, most: int) -> int:
 
 def _day(request: web.Request) -> str | None:
     text = request.query.get("dt")
-    if not text:
+    if text is None:
         return None
     try:
         if len(text) == _DAY_LENGTH and datetime.date.fromisoformat(text).isoformat() == text:
