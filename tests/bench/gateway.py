@@ -4,6 +4,10 @@ Starts a broker and a gateway of its own in a temporary folder, posts through wr
 POSTs and events a second, latency, and the CPU time that gateway and broker spend on an event.
 
     python -m tests.bench.gateway [--events 1 50] [--runs 5] [--seconds 8] [--connections 128] [--json]
+    python -m tests.bench.gateway --against FOLDER
+
+With `--against`, the gateway in another checkout takes turns with this one, run by run, on the same broker; the
+ratio of each pair says what a change costs, also on a machine that does other things.
 """
 
 from __future__ import annotations
@@ -43,10 +47,13 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=8, help="length of a run")
     parser.add_argument("--connections", type=int, default=128)
+    parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout to compare with")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     args = parser.parse_args()
     if shutil.which("wrk") is None:
         parser.error("wrk is not installed (Debian: apt-get install wrk)")
+    if args.against:
+        return asyncio.run(compare(args))
     report = asyncio.run(measure(args))
     sys.stdout.write((json.dumps(report, indent=2) if args.json else table(report)) + "\n")
     return 1 if any(run["failed"] for result in report["results"] for run in result["runs"]) else 0
@@ -72,6 +79,43 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
     return {"machine": machine(), "connections": args.connections, "seconds": args.seconds, "results": results}
 
 
+async def compare(args: argparse.Namespace) -> int:
+    """Print pairs of runs with the gateway of another checkout and this one's; exit 1 when a POST failed."""
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="watchtime-bench-") as folder:
+        broker = LocalBroker(Path(folder, "kafka"), Cache.from_env(os.environ))
+        await broker.start()
+        try:
+            await provision(broker.bootstrap_servers, 4, 1, replication=1, client_table=False)
+            other = running_gateway(broker.bootstrap_servers, Path(folder, "other.log"), args.against)
+            this = running_gateway(broker.bootstrap_servers, Path(folder, "this.log"))
+            with other as (other_url, other_process), this as (url, process):
+                places = (other_url, other_process), (url, process)
+                for at, running in places:
+                    run_wrk(at, (running, psutil.Process(broker.pid)), 50, 3, args.connections)
+                for per_post in args.events:
+                    ratios, cpu = [], []
+                    for number in range(args.runs):
+                        runs = {}
+                        for at, running in places if number % 2 else places[::-1]:
+                            both = running, psutil.Process(broker.pid)
+                            runs[at] = run_wrk(at, both, per_post, args.seconds, args.connections)
+                            failed += runs[at]["failed"]
+                        before, after = runs[other_url], runs[url]
+                        ratios.append(after["events_per_s"] / before["events_per_s"])
+                        cpu.append(after["gateway_cpu_us_per_event"] / before["gateway_cpu_us_per_event"])
+                        told = f"{before['events_per_s']:,.0f} -> {after['events_per_s']:,.0f} events/s"
+                        sys.stdout.write(f"{per_post} a POST: {told}, CPU per event x{cpu[-1]:.3f}\n")
+                    medians = statistics.median(ratios), statistics.median(cpu)
+                    sys.stdout.write(
+                        f"{per_post} a POST: throughput x{medians[0]:.3f}, CPU x{medians[1]:.3f} (medians)\n"
+                    )
+                    sys.stdout.flush()
+        finally:
+            broker.stop()
+    return 1 if failed else 0
+
+
 def run_wrk(
     url: str, processes: tuple[psutil.Process, psutil.Process], per_post: int, seconds: int, connections: int
 ) -> dict[str, Any]:
@@ -95,7 +139,7 @@ def run_wrk(
 
 
 @contextmanager
-def running_gateway(bootstrap_servers: str, log: Path) -> Iterator[tuple[str, psutil.Process]]:
+def running_gateway(bootstrap_servers: str, log: Path, root: Path = ROOT) -> Iterator[tuple[str, psutil.Process]]:
     """Run a gateway on a free port; yields its URL and process once it has found the broker."""
     environ = {
         **os.environ,
@@ -105,7 +149,7 @@ def running_gateway(bootstrap_servers: str, log: Path) -> Iterator[tuple[str, ps
         "GATEWAY_METRICS_PORT": "0",
     }
     with log.open("wb") as out:
-        process = psutil.Popen([sys.executable, "-m", "gateway"], cwd=ROOT, env=environ, stderr=out)
+        process = psutil.Popen([sys.executable, "-m", "gateway"], cwd=root, env=environ, stderr=out)
     try:
         port = wait_for(log, "listening")["port"]
         wait_for(log, "broker reached")
