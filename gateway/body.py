@@ -34,7 +34,10 @@ def read_events(body: bytes) -> list[Any]:
     except orjson.JSONDecodeError as error:
         raise InvalidJsonError(str(error)) from error
     if _LONG_NUMBER in body.translate(_DIGITS):
-        document = json.loads(body.decode())  # slower, but 2**64 stays 2**64; what is no JSON is out already
+        try:
+            document = json.loads(body.decode())  # slower, but 2**64 stays 2**64; what is no JSON is out already
+        except RecursionError as error:
+            raise InvalidJsonError("nested too deeply") from error
     events = document["events"] if _is_batch(document) else [document]
     _refuse_deep(body, events)
     return events

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
 
 from gateway.intake import Record
 from streams.contract.keys import murmur2
@@ -63,7 +63,11 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc] # ships no types
         for topic, key, value in records:
             count = counts.get(topic)
             if count is None:
-                count = counts[topic] = len(self._metadata.partitions_for_topic(topic) or (0,))
+                # A guess would send a client to another partition, where its repeats are not known.
+                known = self._metadata.partitions_for_topic(topic)
+                if not known:
+                    raise UnknownTopicOrPartitionError(topic)
+                count = counts[topic] = len(known)
             place = topic, partition_of(key, count)
             batches = batched.get(place)
             if batches is None:

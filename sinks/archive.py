@@ -19,7 +19,7 @@ from sinks import metrics
 from sinks.chunks import Chunk, Chunks, RawRecord
 from sinks.precedence import ReadAgainError, check_end
 from sinks.raw_objects import RawObjects
-from streams.contract.topics import CONTROL_HEADER
+from streams.contract.topics import is_forget
 
 #: Bytes of records that may wait for the lake before the partition is paused.
 MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
@@ -105,7 +105,7 @@ class ArchiveLane:
     def feed(self, records: Sequence[ConsumerRecord], position: int) -> None:
         """Take records."""
         for record in records:
-            control = any(name == CONTROL_HEADER for name, _ in record.headers)
+            control = is_forget(record.headers)
             self._waiting.append(RawRecord(record.offset, record.timestamp, record.value, control))
             self._waiting_bytes += len(record.value or b"") + _RECORD_BYTES
         self._position = position

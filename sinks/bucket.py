@@ -24,6 +24,8 @@ CONNECT_TIMEOUT_S: Final = 3
 READ_TIMEOUT_S: Final = 10
 #: 409: another conditional write of the key is under way (AWS's word for "look again").
 _CONFLICTS: Final = (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT)
+#: Errors that S3 answers with 400 although they pass by themselves.
+_PASSING: Final = frozenset({"RequestTimeout", "RequestTimeTooSkewed", "ExpiredToken"})
 _COME_BACK: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 T = TypeVar("T")
@@ -126,7 +128,7 @@ class BucketStore:
         # A conditional write of an object that is gone is answered with 404 NoSuchKey.
         if status in _CONFLICTS or (status == HTTPStatus.NOT_FOUND and code == "NoSuchKey"):
             raise PreconditionFailed(said) from error
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _COME_BACK or not status:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _COME_BACK or code in _PASSING or not status:
             raise StoreUnavailable(said) from error
         raise StoreRefused(f"{said}; check SINKS_LAKE, SINKS_S3_ENDPOINT and the AWS_* variables") from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+import orjson
 
 from streams.contract.days import delivery_ms
 from streams.contract.event import int64_or_none, split_lines
@@ -38,7 +39,7 @@ def _archived_line(line: bytes, broker_ms: int) -> bytes:
     except msgspec.ValidationError:
         # Another JSON value, or an object whose received_at is no number at all.
         return _restamped(line, broker_ms)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # the latter: nested beyond any limit of ours
         return line
     if received_at is msgspec.UNSET:
         return _spliced(line, broker_ms)
@@ -58,7 +59,9 @@ def _restamped(line: bytes, broker_ms: int) -> bytes:
     """Write an object anew with another received_at; the other values keep their bytes."""
     try:
         fields = _fields(line)
-    except msgspec.DecodeError:
+        # The fold takes a line with a number beyond all bounds for no event; so must a count from the archive.
+        orjson.loads(line)
+    except (msgspec.DecodeError, orjson.JSONDecodeError, RecursionError):
         return line
     if _FIELD in fields and _is_used(fields[_FIELD], broker_ms):
         return line  # only an earlier field of this name was odd, and the last one counts

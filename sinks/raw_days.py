@@ -81,6 +81,11 @@ class Continuity:
         """Take note of the next chunk in order; RawHoleError when offsets before it are missing."""
         place = (chunk.topic8, chunk.partition)
         expected = self._next.get(place, chunk.first)
+        if chunk.first < expected:
+            raise RawHoleError(
+                f"partition {chunk.partition}: offsets {chunk.first} to {expected - 1} are in two raw objects, the "
+                f"later one is {chunk.key}",
+            )
         if chunk.first > expected:
             raise RawHoleError(
                 f"partition {chunk.partition}: offsets {expected} to {chunk.first - 1} are in no raw object before "

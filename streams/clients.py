@@ -24,7 +24,8 @@ from streams.state_records import (
 
 #: A client leaves this long after its last record: no later than the topic's retention may take its pieces.
 CLIENT_HOURS: Final = 35 * 24
-#: Each piece is written again at least this often, so that retention takes none that is in use, even after two misses.
+#: A running worker writes each piece again within this time, and a restoring one those that are older, so that the
+#: topic's retention takes none that is in use.
 REFRESH_HOURS: Final = 10 * 24
 
 #: An epoch of up to so many interval bounds is a record of a common size.
@@ -92,6 +93,19 @@ class Clients:
                 if client.ring:
                     client.changed_slots.update(range(client.ring.slots_used))
                 self._changed[client_id] = client
+
+    def write_again(self, keys: Iterable[bytes]) -> None:
+        """Have pieces written again that have lain in the topic for long."""
+        for key in keys:
+            piece, client_id, name = decode_piece_key(key)
+            client = self._clients.get(client_id)
+            if client is None:
+                continue
+            if piece == "epoch" and name in client.epochs:
+                client.changed_epochs.add(str(name))
+            elif piece == "slot":
+                client.changed_slots.add(int(str(name)))
+            self._changed[client_id] = client
 
     @property
     def changed_count(self) -> int:

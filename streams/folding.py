@@ -11,13 +11,14 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams import metrics
+from streams.clients import REFRESH_HOURS
 from streams.contract import topics
 from streams.contract.days import HOUR_MS
 from streams.fold_settings import FoldSettings
 from streams.partition_state import Changes, PartitionState
 from streams.restore import begin_offset, committed_reader, end_offset, read_compacted
 from streams.settings import Settings
-from streams.state_records import MARKER_KEY
+from streams.state_records import MARKER_KEY, is_piece_key
 from streams.transactions import FencedProducer, Record
 
 #: Bounds of one micro-batch: changed keys and seconds of folding before it is written (a fetch bounds the bytes).
@@ -83,11 +84,15 @@ class FoldingOwner:
         return self._state.offset + 1
 
     async def _restored(self, reader: AIOKafkaConsumer, end: int) -> PartitionState:
-        stored = await read_compacted(reader, self._state_partition, end)
+        old: set[bytes] = set()
+        old_before_ms = int(time.time() * 1_000) - REFRESH_HOURS * HOUR_MS
+        stored = await read_compacted(reader, self._state_partition, end, old_before_ms=old_before_ms, old=old)
         metrics.RESTORED_KEYS.labels(agent=topics.EVENTS, partition=str(self._p)).set(len(stored))
         self._is_new = MARKER_KEY not in stored
         if not self._is_new:
-            return await asyncio.to_thread(PartitionState.restored, self._p, self._fold_settings, stored)
+            state = await asyncio.to_thread(PartitionState.restored, self._p, self._fold_settings, stored)
+            state.clients.write_again(filter(is_piece_key, old & stored.keys()))
+            return state
         if stored or await self._was_folded_before():
             raise StateLostError(
                 f"partition {self._p} of {topics.STATE} has no marker although the partition was folded before: "
@@ -139,10 +144,9 @@ class FoldingOwner:
 
     @staticmethod
     def _fold(state: PartitionState, record: Any) -> int:  # noqa: ANN401 (aiokafka ships no types)
-        for name, value in record.headers:
-            if name == topics.CONTROL_HEADER and value == topics.CONTROL_FORGET:
-                state.forget(record.offset, record.timestamp, (record.key or b"").decode(errors="replace"))
-                return 0
+        if record.headers and topics.is_forget(record.headers):
+            state.forget(record.offset, record.timestamp, (record.key or b"").decode(errors="replace"))
+            return 0
         return state.fold(record.offset, record.timestamp, record.value or b"")
 
     async def _commit(self) -> None:
@@ -151,11 +155,12 @@ class FoldingOwner:
         assert self._producer is not None  # noqa: S101
         started = time.monotonic()
         self._state_end = -1
+        self._tidy(self._state)
         last = await self._producer.write(self._writes(self._state.take_changes()))
         marker_offset = last[self._state_partition]
         # Behind the marker comes the transaction's own end marker.
         self._state_end = marker_offset + 2 if marker_offset >= 0 else -1
-        self._housekeeping(self._state)
+        self._measure(self._state)
         metrics.TRANSACTIONS.labels(agent=topics.EVENTS).inc()
         metrics.TRANSACTION_SECONDS.labels(agent=topics.EVENTS).observe(time.monotonic() - started)
 
@@ -169,12 +174,14 @@ class FoldingOwner:
         writes[self._state_partition] = [Record(key, value) for key, value in changes.state]
         return writes
 
-    def _housekeeping(self, state: PartitionState) -> None:
+    def _tidy(self, state: PartitionState) -> None:
         """Once an hour: let old days and departed clients go, and keep the pieces of the others young."""
         if self.due_in() <= 0:
             state.drop_old()
             state.clients.refresh(int(time.time() * 1_000) // HOUR_MS)
             self._hourly_at = time.monotonic() + _HOURLY_S
+
+    def _measure(self, state: PartitionState) -> None:
         metrics.CLIENTS.labels(partition=str(self._p)).set(len(state.clients))
         metrics.GIVEN_UP.inc(state.clients.dedupe.given_up - self._given_up)
         self._given_up = state.clients.dedupe.given_up

@@ -19,6 +19,8 @@ from streams.contract.topics import Topic, topics
 
 #: Settings that must be as the contract says; the others (sizes, ages) are an operator's to change.
 FIXED_SETTINGS: Final = ("cleanup.policy", "message.timestamp.type")
+#: With so many copies of a topic two are demanded for an acknowledgement; with fewer, one lost broker would stop all.
+_COPIES_FOR_TWO: Final = 3
 REQUEST_TIMEOUT_MS: Final = 15_000
 #: A topic is listed before each partition has a leader, and a racing creator may be in between.
 SETTLE_TIMEOUT_S: Final = 20.0
@@ -79,11 +81,19 @@ def _normal(value: str) -> set[str]:
     return {part.strip() for part in value.split(",")}
 
 
+def _durable(config: dict[str, str], replication: int) -> dict[str, str]:
+    """Add that an acknowledgement takes two copies where there are three: else one lost disk loses what it promised."""
+    return {**config, "min.insync.replicas": "2"} if replication >= _COPIES_FOR_TWO else config
+
+
 async def _create(admin: AIOKafkaAdminClient, wanted: Sequence[Topic], replication: int) -> None:
     if not wanted:
         return
     answer = await admin.create_topics(
-        [NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.config) for topic in wanted],
+        [
+            NewTopic(topic.name, topic.partitions, replication, topic_configs=_durable(topic.config, replication))
+            for topic in wanted
+        ],
         timeout_ms=REQUEST_TIMEOUT_MS,
     )
     for name, code, *message in answer.topic_errors:

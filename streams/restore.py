@@ -42,8 +42,18 @@ async def begin_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) ->
     return int((await consumer.beginning_offsets([partition]))[partition])
 
 
-async def read_compacted(consumer: AIOKafkaConsumer, partition: TopicPartition, end: int) -> dict[bytes, bytes]:
-    """Return the last value of each key before `end`; keys that were taken away are left out."""
+async def read_compacted(
+    consumer: AIOKafkaConsumer,
+    partition: TopicPartition,
+    end: int,
+    *,
+    old_before_ms: int = 0,
+    old: set[bytes] | None = None,
+) -> dict[bytes, bytes]:
+    """Return the last value of each key before `end`; keys that were taken away are left out.
+
+    `old` takes up the keys whose last record was appended before `old_before_ms`.
+    """
     latest: dict[bytes, bytes] = {}
     consumer.assign([partition])
     consumer.seek(partition, await begin_offset(consumer, partition))
@@ -55,5 +65,7 @@ async def read_compacted(consumer: AIOKafkaConsumer, partition: TopicPartition, 
                 latest.pop(record.key, None)
             else:
                 latest[record.key] = record.value
+            if old is not None:
+                (old.add if record.timestamp < old_before_ms else old.discard)(record.key)
         await failpoints.reach("in-restore")
     return latest

@@ -32,6 +32,8 @@ MAX_RECORDS: Final = 5_000
 _POLL_MS: Final = 100
 #: How often the offsets of the consumer group, which only tools read, follow the work.
 _GROUP_COMMIT_S: Final = 0.5
+#: How long a stop waits for the broker: less than a supervisor waits for the stop.
+_LEAVE_S: Final = 1.5
 _A_DAY_MS: Final = 86_400_000
 
 log = structlog.get_logger()
@@ -91,7 +93,9 @@ class PartitionSource(Service):
     async def on_stop(self) -> None:
         """Finish the batches in flight and leave the group."""
         await self._let_go(list(self._runners))
-        await self._consumer.stop()
+        with contextlib.suppress(TimeoutError):  # a broker that is away is not waited for
+            async with asyncio.timeout(_LEAVE_S):
+                await self._consumer.stop()
 
     def assign(self, partitions: Iterable[int]) -> None:
         """Start to take partitions; they stay paused until they are restored."""
@@ -185,7 +189,9 @@ class _Runner:
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         if self.ready:
-            await self._commit_group_offset()
+            with contextlib.suppress(TimeoutError):  # a broker that is away is not waited for
+                async with asyncio.timeout(_LEAVE_S):
+                    await self._commit_group_offset()
         await self._owner.release()
 
     async def _run(self) -> None:

@@ -6,6 +6,7 @@ then compares. So whatever an owner was doing when it died, the next one publish
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -29,6 +30,8 @@ from streams.transactions import FencedProducer, Record
 PUBLISH_EVERY_S: Final = 0.25
 #: Rows of one transaction.
 MAX_ROWS: Final = 10_000
+#: Rows compared before others get their turn.
+_SLICE_ROWS: Final = 1_000
 _RESTORE_RECORDS: Final = 50_000
 _DROP_EVERY_S: Final = 3_600.0
 
@@ -116,15 +119,17 @@ class SummingOwner:
         self._publish_at = time.monotonic() + PUBLISH_EVERY_S
         self._drop_old()
         writes: dict[TopicPartition, list[Record]] = {}
-        rows = 0
-        for row in self._totals.take_differences():
-            headers = [(topics.GENERATION_HEADER, str(row.generation).encode())] if row.generation else None
-            writes.setdefault(TopicPartition(row.table.topic, self._q), []).append(Record(row.key, row.value, headers))
-            rows += 1
-            metrics.ROWS_PUBLISHED.labels(table=row.table.name).inc()
-            if rows >= MAX_ROWS:
+        while self._totals.changed_count:
+            for row in self._totals.take_differences(_SLICE_ROWS):
+                headers = [(topics.GENERATION_HEADER, str(row.generation).encode())] if row.generation else None
+                records = writes.setdefault(TopicPartition(row.table.topic, self._q), [])
+                records.append(Record(row.key, row.value, headers))
+                metrics.ROWS_PUBLISHED.labels(table=row.table.name).inc()
+            if sum(map(len, writes.values())) >= MAX_ROWS:
                 await self._write(writes)
-                writes, rows = {}, 0
+                writes = {}
+            # After a restore every row is looked at once: heartbeats and other partitions get their turn.
+            await asyncio.sleep(0)
         if writes:
             await self._write(writes)
 

@@ -119,12 +119,12 @@ class Totals:
             row = self._rows[row_id] = _Row()
         return row
 
-    def take_differences(self) -> Iterator[DailyRow]:
-        """Give each row whose sum differs from what is published, and take it as published."""
+    def take_differences(self, most: int | None = None) -> Iterator[DailyRow]:
+        """Give each of up to `most` changed rows whose sum differs from what is published, and take it as published."""
         if not self._is_whole():
             return
-        changed, self._changed = self._changed, {}
-        for (dt, kind, row_id), row in changed.items():
+        for _ in range(len(self._changed) if most is None else min(most, len(self._changed))):
+            (dt, kind, row_id), row = self._changed.popitem()
             table = TABLE_BY_KIND[kind]
             if not row.shares:
                 del self._rows[dt, kind, row_id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,11 @@ PARTIALS_GROUP: Final = "partials"
 TOTALS_GROUP: Final = "totals"
 SINKS_GROUP: Final = "sinks"
 ARCHIVE_GROUP: Final = "archive"
+
+
+def is_forget(headers: Iterable[tuple[str, bytes]]) -> bool:
+    """Return whether the headers of a raw record make it the command to forget the client of its key."""
+    return any(name == CONTROL_HEADER and value == CONTROL_FORGET for name, value in headers)
 
 
 @dataclass(frozen=True, kw_only=True)

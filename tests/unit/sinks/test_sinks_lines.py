@@ -11,6 +11,7 @@ from sinks.lines import archived
 from streams.contract.days import MAX_CLOCK_SKEW_MS
 
 BROKER = 1_795_520_304_157
+EVENT = b'{"event_type":"watch_tick","event_ts":1,"tab_id":"t",'
 
 
 @pytest.mark.parametrize("skew", [0, 1, -1, MAX_CLOCK_SKEW_MS, -MAX_CLOCK_SKEW_MS])
@@ -36,16 +37,15 @@ def test_the_last_of_two_stamps_counts(odd):
         b"true",
         b'"%d"' % BROKER,
         b"%d.0" % BROKER,
-        b"1e400",
         b"99999999999999999999999999",
         b"[1]",
         b"{}",
     ],
 )
 def test_a_stamp_that_is_not_used_is_replaced_and_all_else_keeps_its_bytes(sent):
-    line = b'{"a":1.50,"received_at":%b,"big":123456789012345678901234567890,"s":"\\u2028<"}' % sent
+    line = EVENT + b'"a":1.50,"received_at":%b,"big":123456789012345678901234567890,"s":"\\u2028<"}' % sent
 
-    expected = b'{"a":1.50,"received_at":%d,"big":123456789012345678901234567890,"s":"\\u2028<"}\n' % BROKER
+    expected = EVENT + b'"a":1.50,"received_at":%d,"big":123456789012345678901234567890,"s":"\\u2028<"}\n' % BROKER
     assert archived(line, BROKER) == expected
 
 
@@ -122,3 +122,10 @@ def test_any_bytes_keep_their_lines(value):
         except orjson.JSONDecodeError:
             is_object = False
         assert is_object or before == after
+
+
+@pytest.mark.parametrize("odd", [b"1e400", b"[" * 5_000 + b"]" * 5_000], ids=["beyond a double", "nested"])
+def test_a_line_that_the_fold_takes_for_no_event_stays_as_it_is(odd):
+    line = EVENT + b'"received_at":%b}' % odd
+
+    assert archived(line, BROKER) == line + b"\n"
