@@ -20,7 +20,7 @@ from gateway.buckets import Buckets
 from gateway.keyring import Keyring
 from gateway.lists import entries
 from gateway.settings import Settings
-from gateway.tokens import TokenError, verify
+from gateway.tokens import TokenError
 from gateway.watched_file import WatchedFile
 
 #: How often the files of keys and lists are looked at, seconds.
@@ -73,7 +73,7 @@ class Access:
         if scheme.lower() != "bearer":
             raise _no_entry("a token is needed: Authorization: Bearer …, from POST /enroll")
         try:
-            install = verify(token.strip(), self.keyring.secrets, self._clock_s())
+            install = self.keyring.verifier.install_of(token.strip(), self._clock_s())
         except TokenError as error:
             raise _no_entry(str(error)) from error
         if install in self._revoked():

@@ -94,7 +94,7 @@ def _add_live(app: web.Application, reader: Reader) -> None:
     app.on_shutdown.append(live.stop)
     app.router.add_get("/", pages.index)
     app.router.add_get("/page/{name:.+}", pages.file)
-    app.router.add_get("/live", live.stream)
+    app.router.add_get("/live", live.stream, allow_head=False)
     app.router.add_get("/api/daily", live.daily)
     app.router.add_get("/api/days", live.days)
 

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from gateway.tokens import Key
+from gateway.tokens import Key, Verifier
 
 MOST_KEYS: Final = 2
 _SECRET_BYTES: Final = 32
@@ -37,6 +37,7 @@ class Keyring:
         self.secrets = {key.key_id: key.secret for key in keys}
         if len(self.secrets) != len(keys):
             raise KeyringError(f"two keys share the id {keys[0].key_id}")
+        self.verifier = Verifier(self.secrets)
         self._keys = keys
 
     @classmethod

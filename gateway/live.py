@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import re
 import secrets
 import time
 from typing import Any, Final
@@ -34,6 +35,9 @@ _ALIVE_S: Final = 15.0
 _WRITE_TIMEOUT_S: Final = 10.0
 _READY_WITHIN_S: Final = 20.0
 _DEFAULT_LIMIT: Final = 100
+#: The most that may be asked for; what is held is answered, and `X-Rows-Cut` says whether there is more.
+MOST_ROWS: Final = 1_000_000
+_WHOLE: Final = re.compile("[0-9]{1,7}")
 _LONGEST_SEARCH: Final = 256
 _DAY_LENGTH: Final = len("2026-01-31")
 
@@ -61,7 +65,7 @@ class Live:
         self._access.demand_viewer(request)
         self._access.throttle(request, None)
         table = _table(request)
-        limit = _limit(request, self._settings.live_rows)
+        limit = _limit(request)
         search = request.query.get("q", "")
         if len(search) > _LONGEST_SEARCH:
             raise Refusal(400, f"q is longer than {_LONGEST_SEARCH} characters", "query")
@@ -76,6 +80,7 @@ class Live:
         headers = {
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
+            "Cross-Origin-Resource-Policy": "same-origin",
             "X-Rows-Held": str(held),
             "X-Rows-Cut": "true" if cut else "false",
         }
@@ -181,10 +186,10 @@ def _table(request: web.Request) -> Table:
     return _BY_KIND[kind]
 
 
-def _limit(request: web.Request, most: int) -> int:
-    text = request.query.get("limit", str(min(_DEFAULT_LIMIT, most)))
-    if not (text.isascii() and text.isdecimal() and len(text) < len(str(most)) + 1 and 1 <= int(text) <= most):
-        raise Refusal(400, f"limit must be a whole number from 1 to {most}", "query")
+def _limit(request: web.Request) -> int:
+    text = request.query.get("limit", str(_DEFAULT_LIMIT))
+    if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= MOST_ROWS:
+        raise Refusal(400, f"limit must be a whole number from 1 to {MOST_ROWS}", "query")
     return int(text)
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from gateway import schemas
 from gateway.answers import json_answer
 from gateway.held_days import TABLES
+from gateway.live import MOST_ROWS
 from gateway.settings import Settings
 from streams.contract.event import MAX_BATCH_EVENTS, MAX_BODY_BYTES
 
@@ -133,7 +134,7 @@ def _live_paths(settings: Settings) -> dict[str, Part]:
         "parameters": [
             day,
             _parameter("table", {"enum": [table.kind for table in TABLES], "default": "video"}),
-            _parameter("limit", {"type": "integer", "minimum": 1, "maximum": settings.live_rows}),
+            _parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST_ROWS}),
             _parameter("q", {"type": "string", "maxLength": 256}),
             _parameter("format", {"enum": ["json", "csv"], "default": "json"}),
             _parameter("download", {"type": "string"}),

@@ -1,3 +1,4 @@
+/* global uPlot */
 /** The day by hour: stacked columns, drawn by uPlot. */
 
 import { duration } from "./words.js";

@@ -11,6 +11,12 @@ local TICK = '{"schema":1,"event_id":"%08x-bead-4aaa-8aaa-%012x","event_ts":%d,"
 function init(args)
   local per_post = tonumber(args[1])
   local now = os.time() * 1000
+  local tokens = {} -- a token for each body, where the gateway asks for one
+  if os.getenv("WATCHTIME_TOKENS") then
+    for token in io.lines(os.getenv("WATCHTIME_TOKENS")) do
+      tokens[#tokens + 1] = "Bearer " .. token
+    end
+  end
   for n = 1, 400 do
     local events = {}
     for i = 1, per_post do
@@ -18,7 +24,7 @@ function init(args)
       events[i] = string.format(TICK, n, i, now, n, n % 3, video, n, video % 300, video % 300, video, i, n)
     end
     local body = per_post == 1 and events[1] or '{"events":[' .. table.concat(events, ",") .. "]}"
-    bodies[n] = wrk.format("POST", "/ingest", { ["Content-Type"] = "application/json" }, body)
+    bodies[n] = wrk.format("POST", "/ingest", { ["Content-Type"] = "application/json", ["Authorization"] = tokens[n] }, body)
   end
 end
 

@@ -4,16 +4,18 @@ Starts a broker and a gateway of its own in a temporary folder, posts through wr
 POSTs and events a second, latency, and the CPU time that gateway and broker spend on an event.
 
     python -m tests.bench.gateway [--events 1 50] [--runs 5] [--seconds 8] [--connections 128] [--json]
-    python -m tests.bench.gateway --against FOLDER
+    python -m tests.bench.gateway --against FOLDER [--public]
 
 With `--against`, the gateway in another checkout takes turns with this one, run by run, on the same broker; the
-ratio of each pair says what a change costs, also on a machine that does other things.
+ratio of each pair says what a change costs, also on a machine that does other things. With `--public`, this one
+has everything on: tokens, limits per install, address and connection, and a viewer of the live page.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import datetime
 import json
 import os
 import platform
@@ -32,11 +34,16 @@ import psutil
 
 from deploy.local.broker import LocalBroker
 from deploy.local.cache import Cache
+from gateway.keyring import Keyring, new_key
+from gateway.tokens import sign
 from streams.provision import provision
 
 ROOT = Path(__file__).parents[2]
 LUA = Path(__file__).with_suffix(".lua")
 STARTS_WITHIN_S = 20.0
+VIEWER = "bench:bench"
+#: Bodies that wrk sends in turn, each of another client.
+BODIES = 400
 FIGURES = ("posts_per_s", "events_per_s", "p50_ms", "p99_ms", "gateway_cpu_us_per_event", "broker_cpu_us_per_event")
 
 
@@ -48,6 +55,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=8, help="length of a run")
     parser.add_argument("--connections", type=int, default=128)
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout to compare with")
+    parser.add_argument("--public", action="store_true", help="tokens, limits and a viewer on, with --against")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     args = parser.parse_args()
     if shutil.which("wrk") is None:
@@ -88,8 +96,9 @@ async def compare(args: argparse.Namespace) -> int:
         try:
             await provision(broker.bootstrap_servers, 4, 1, replication=1, client_table=False)
             other = running_gateway(broker.bootstrap_servers, Path(folder, "other.log"), args.against)
-            this = running_gateway(broker.bootstrap_servers, Path(folder, "this.log"))
-            with other as (other_url, other_process), this as (url, process):
+            public = make_public(Path(folder)) if args.public else {}
+            this = running_gateway(broker.bootstrap_servers, Path(folder, "this.log"), environ=public)
+            with other as (other_url, other_process), this as (url, process), viewing(url, looks=args.public):
                 places = (other_url, other_process), (url, process)
                 for at, running in places:
                     run_wrk(at, (running, psutil.Process(broker.pid)), 50, 3, args.connections)
@@ -138,11 +147,47 @@ def run_wrk(
     }
 
 
+def make_public(folder: Path) -> dict[str, str]:
+    """Return the settings of a gateway with everything on, and leave tokens for wrk in the environment."""
+    ring = Keyring([new_key(datetime.datetime.now(datetime.UTC))])
+    (folder / "keys").write_text(ring.render())
+    (folder / "viewers").write_text(f"{VIEWER}\n")
+    expires_s = int(time.time()) + 86_400
+    tokens = (sign(ring.signing, f"i-bench-{number}", expires_s) for number in range(BODIES))
+    (folder / "tokens").write_text("".join(f"{token}\n" for token in tokens))
+    os.environ["WATCHTIME_TOKENS"] = str(folder / "tokens")
+    most = "1000000"
+    return {
+        "GATEWAY_AUTH": "on",
+        "GATEWAY_ENROLL": "open",
+        "GATEWAY_KEYS_FILE": str(folder / "keys"),
+        "GATEWAY_VIEWERS_FILE": str(folder / "viewers"),
+        **{f"GATEWAY_{name}": most for name in ("INSTALL_RATE", "INSTALL_BURST", "ADDRESS_RATE", "ADDRESS_BURST")},
+        "GATEWAY_CONNECTIONS_PER_ADDRESS": most,
+    }
+
+
 @contextmanager
-def running_gateway(bootstrap_servers: str, log: Path, root: Path = ROOT) -> Iterator[tuple[str, psutil.Process]]:
+def viewing(url: str, *, looks: bool) -> Iterator[None]:
+    """Look at the live page meanwhile."""
+    if not looks:
+        yield
+        return
+    command = ["curl", "-sN", "-u", VIEWER, f"{url}/live"]
+    viewer = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - fixed command
+    yield
+    viewer.terminate()
+    viewer.wait()
+
+
+@contextmanager
+def running_gateway(
+    bootstrap_servers: str, log: Path, root: Path = ROOT, *, environ: dict[str, str] | None = None
+) -> Iterator[tuple[str, psutil.Process]]:
     """Run a gateway on a free port; yields its URL and process once it has found the broker."""
     environ = {
         **os.environ,
+        **(environ or {}),
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
         "GATEWAY_HOST": "127.0.0.1",
         "GATEWAY_PORT": "0",

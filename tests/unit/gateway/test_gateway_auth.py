@@ -55,6 +55,19 @@ def test_what_no_key_has_signed_is_refused(forge):
         verify(forge(sign(NEW, "i-1", 1_000)), BOTH.secrets, 0)
 
 
+def test_a_remembered_token_expires_all_the_same():
+    ring = Keyring([NEW, OLD])
+    token = sign(OLD, "i-1", 1_000)
+
+    assert [ring.verifier.install_of(token, now_s) for now_s in (5, 999)] == ["i-1", "i-1"]
+    with pytest.raises(TokenError, match="expired"):
+        ring.verifier.install_of(token, 1_000)
+    with pytest.raises(TokenError):
+        ring.verifier.install_of(token + "x", 5)
+    with pytest.raises(TokenError):
+        Keyring([NEW]).verifier.install_of(token, 5)
+
+
 def test_a_keyring_file_is_made_and_rotated(tmp_path, capsys):
     path = tmp_path / "keys"
 
