@@ -14,17 +14,25 @@ _WIDTH: Final = {kind: len(table.counters) for kind, table in TABLE_BY_KIND.item
 class Aggregate:
     """One share: counters of one row from one raw partition."""
 
-    __slots__ = ("changed", "channel", "channel_ts", "counters", "key", "offset", "shard", "updated_at")
+    __slots__ = ("_shard", "changed", "channel", "channel_ts", "counters", "key", "offset", "updated_at")
 
-    def __init__(self, key: bytes, shard: int, counters: list[int]) -> None:
+    def __init__(self, key: bytes, counters: list[int]) -> None:
         self.key = key
-        self.shard = shard
+        #: Partition of `watch.partials`; -1 until it is asked for: most of what is restored never changes again.
+        self._shard = -1
         self.counters = counters
         self.offset = -1
         self.updated_at = 0
         self.channel: str | None = None
         self.channel_ts = 0
         self.changed = False
+
+    def shard(self, shards: int) -> int:
+        """Return the partition of `watch.partials`, of so many, that the share is written to."""
+        if self._shard < 0:
+            dt, kind, row_id, _ = PartialKey.decode(self.key)
+            self._shard = shard_of(dt, kind, row_id, shards)
+        return self._shard
 
     def name_channel(self, channel: str, delivered_ms: int) -> None:
         """Take the channel of the latest delivery; of equal ones the greater name in UTF-8 bytes."""
@@ -52,9 +60,8 @@ class Aggregate:
 class Aggregates:
     """The shares of raw partition `p`, by day, kind and id."""
 
-    def __init__(self, p: int, shards: int) -> None:
+    def __init__(self, p: int) -> None:
         self._p = p
-        self._shards = shards
         self._days: dict[str, dict[Kind, dict[str, Aggregate]]] = {}
         self._changed: list[Aggregate] = []
 
@@ -75,15 +82,18 @@ class Aggregates:
         return aggregate
 
     def _new(self, dt: str, kind: Kind, row_id: str) -> Aggregate:
-        key = PartialKey(dt, kind, row_id, self._p).encode()
-        aggregate = Aggregate(key, shard_of(dt, kind, row_id, self._shards), [0] * _WIDTH[kind])
+        aggregate = Aggregate(PartialKey(dt, kind, row_id, self._p).encode(), [0] * _WIDTH[kind])
         self._days.setdefault(dt, {}).setdefault(kind, {})[row_id] = aggregate
         return aggregate
 
-    def restore(self, key: PartialKey, share: Share) -> None:
-        """Take a stored share as it is."""
-        aggregate = self._new(key.dt, key.kind, key.row_id)
-        aggregate.counters[: len(share.counters)] = share.counters
+    def restore(self, stored_key: bytes, key: PartialKey, share: Share) -> None:
+        """Take a stored share as it is; `key` is its key, decoded."""
+        dt, kind, row_id, _ = key
+        counters = share.counters
+        if len(counters) < _WIDTH[kind]:
+            counters += [0] * (_WIDTH[kind] - len(counters))
+        aggregate = Aggregate(stored_key, counters)
+        self._days.setdefault(dt, {}).setdefault(kind, {})[row_id] = aggregate
         aggregate.offset = share.offset
         aggregate.updated_at = share.updated_at
         aggregate.channel = share.channel

@@ -65,7 +65,7 @@ class PartitionState:
         self._stored_offset = -1
         self._settings = settings
         self._generation = generation or Generation()
-        self._aggregates = Aggregates(p, settings.shards)
+        self._aggregates = Aggregates(p)
         self.rejects = Rejects(p)
         #: Shares whose keys the next transaction takes away.
         self._withdrawn: list[Aggregate] = []
@@ -141,15 +141,15 @@ class PartitionState:
 
     def take_changes(self) -> Changes:
         """Return what changed since the last call, with the marker."""
-        changes = Changes(rejected=self.rejects.take())
+        changes, shards = Changes(rejected=self.rejects.take()), self._settings.shards
         withdrawn, self._withdrawn = self._withdrawn, []
         for aggregate in withdrawn:
             changes.state.append((aggregate.key, None))
-            changes.partials.setdefault(aggregate.shard, []).append((aggregate.key, None))
+            changes.partials.setdefault(aggregate.shard(shards), []).append((aggregate.key, None))
         for aggregate in self._aggregates.take_changed():
             value = aggregate.encode(self._generation.number)
             changes.state.append((aggregate.key, value))
-            changes.partials.setdefault(aggregate.shard, []).append((aggregate.key, value))
+            changes.partials.setdefault(aggregate.shard(shards), []).append((aggregate.key, value))
         changes.state.extend(self.clients.take_changed())
         changes.state.append((MARKER_KEY, encode(self._settings.marker(self.offset, self.log_ms, self._generation))))
         if self._stored_offset + 1 < self._generation.end <= self.offset + 1:
@@ -173,11 +173,13 @@ class PartitionState:
         state._advance(marker.offset, marker.log_ms)
         state._stored_offset = marker.offset
         oldest_dt = shift_dt(dt_of_ms(marker.log_ms), -FOLD_DAYS)
+        pieces = []
         for key, value in stored.items():
-            if key != MARKER_KEY and not is_piece_key(key):
+            if is_piece_key(key):
+                pieces.append((key, value))
+            elif key != MARKER_KEY:
                 partial_key = PartialKey.decode(key)
                 if partial_key.dt >= oldest_dt:
-                    state._aggregates.restore(partial_key, decode(Share, value))
-        pieces = ((key, value) for key, value in stored.items() if is_piece_key(key))
+                    state._aggregates.restore(key, partial_key, decode(Share, value))
         state.clients.restore(pieces, marker.log_ms // HOUR_MS)
         return state
