@@ -36,7 +36,7 @@ demo: install ## see it work: viewers, live totals, daily files, a query, a reco
 test: install node_modules/.package-lock.json ## install what tests need and run them: unit, integration, short fault tests
 	@$(BIN)/watchtime doctor --fix --fetch
 	npm test --silent
-	$(BIN)/pytest tests/unit tests/integration tests/faults tests/e2e -m 'not slow' $(ARGS)
+	$(BIN)/pytest tests/unit tests/integration tests/faults tests/e2e -m 'not slow' --numprocesses 2 --dist loadfile $(ARGS)
 
 check: install ## what a change must pass before tests: ruff, format, mypy
 	$(BIN)/ruff check .
