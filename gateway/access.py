@@ -82,11 +82,13 @@ class Access:
 
     def throttle(self, request: web.Request, install: str | None) -> None:
         """Count a request against the limits of its install and address; Refusal 429 when one is reached."""
+        if self._by_install is None and self._by_address is None:
+            return
         now_s = self.monotonic_s()
-        if self._by_install is not None and install is not None:
-            _demand(self._by_install.take(install, now_s), "install")
-        if self._by_address is not None:
-            _demand(self._by_address.take(self.address_of(request), now_s), "address")
+        if self._by_install is not None and install is not None and (wait_s := self._by_install.take(install, now_s)):
+            raise _too_many(wait_s, "install")
+        if self._by_address is not None and (wait_s := self._by_address.take(self.address_of(request), now_s)):
+            raise _too_many(wait_s, "address")
 
     def address_of(self, request: web.Request) -> str:
         """Return the address of the client, whom a trusted proxy names."""
@@ -107,8 +109,8 @@ class Access:
         given = _basic(request.headers.get("Authorization", ""))
         if given is not None and _is_one_of(given, self._viewers()):
             return
-        if given is not None:
-            _demand(self._wrong.take(address, now_s), "viewer")
+        if given is not None and (wait_s := self._wrong.take(address, now_s)):
+            raise _too_many(wait_s, "viewer")
         headers = {"WWW-Authenticate": 'Basic realm="Watchtime", charset="UTF-8"'}
         raise Refusal(401, "Not let in: name and password are needed", "viewer", headers)
 
@@ -149,10 +151,9 @@ def _no_entry(why: str) -> Refusal:
     return Refusal(401, f"Not let in: {why}", "token", {"WWW-Authenticate": "Bearer"})
 
 
-def _demand(wait_s: float, whose: str) -> None:
-    if wait_s > 0:
-        after = {"Retry-After": str(math.ceil(wait_s))}
-        raise Refusal(429, f"Too many requests from this {whose}; come back later", f"rate_{whose}", after)
+def _too_many(wait_s: float, whose: str) -> Refusal:
+    after = {"Retry-After": str(math.ceil(wait_s))}
+    return Refusal(429, f"Too many requests from this {whose}; come back later", f"rate_{whose}", after)
 
 
 def _is_one_of(given: str, known: frozenset[str]) -> bool:

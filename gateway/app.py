@@ -135,7 +135,7 @@ def _guard(origins: Origins, metrics: Metrics, connections: Connections) -> Midd
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
-        connections.begin(request)
+        connection = connections.begin(request)
         headers = request.headers
         host, origin = headers.get("Host", ""), headers.get("Origin")
         if not origins.host_allowed(host):
@@ -151,7 +151,8 @@ def _guard(origins: Origins, metrics: Metrics, connections: Connections) -> Midd
                 response.headers["Vary"] = "Origin"
         if request.path == "/ingest" and request.method == "POST":
             metrics.count_answer(response.status, time.perf_counter() - started)
-        connections.end(request)
+        if connection is not None:
+            connections.end(connection)
         return response
 
     return guard

@@ -71,19 +71,18 @@ class Connections:
         if not self._by_address[connection.address]:
             del self._by_address[connection.address]
 
-    def begin(self, request: web.Request) -> None:
-        """Note that a request's headers are complete."""
+    def begin(self, request: web.Request) -> Guarded | None:
+        """Note that a request's headers are complete; return its connection for `end`."""
         connection = self._guarded.get(request.protocol)
         if connection is not None:
             connection.deadline_s = None
             connection.resting = False
+        return connection
 
-    def end(self, request: web.Request) -> None:
-        """Note that a request was answered."""
-        connection = self._guarded.get(request.protocol)
-        if connection is not None:
-            connection.deadline_s = self.monotonic_s() + KEEPALIVE_S + self.header_timeout_s
-            connection.resting = True
+    def end(self, connection: Guarded) -> None:
+        """Note that a request of a connection was answered."""
+        connection.deadline_s = self.monotonic_s() + KEEPALIVE_S + self.header_timeout_s
+        connection.resting = True
 
     def sweep(self) -> None:
         """Cut off those whose time is over."""

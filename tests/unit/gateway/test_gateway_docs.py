@@ -35,7 +35,7 @@ def test_every_reason_of_a_refusal():
     sources = "".join(path.read_text() for path in (ROOT / "gateway").glob("*.py"))
     reasons = set(re.findall(r'Refusal\(\d+, [^\n]*?"(\w+)"(?:, [^)\n]*)?\)', sources))
     reasons |= set(re.findall(r'(?:count_refusal|refused)\("(\w+)"\)', sources))
-    reasons |= {f"rate_{whose}" for whose in re.findall(r'_demand\(.*, "(\w+)"\)', sources)}
+    reasons |= {f"rate_{whose}" for whose in re.findall(r'_too_many\(wait_s, "(\w+)"\)', sources)}
     (line,) = [line for line in DOC.splitlines() if "refusals_total" in line]
 
     assert len(reasons) > 15
