@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import psutil
 import pytest
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -140,3 +142,24 @@ async def test_a_broker_that_comes_late_is_waited_for(fresh_broker, group_prefix
 
         await provision(broker.bootstrap_servers, 1, 1, replication=1, client_table=False)
         assert await reader.ready(WITHIN_S)
+
+
+@pytest.mark.slow
+async def test_100_000_videos_a_day_are_read_in_bounded_memory(broker: str, fresh_topics, group_prefix: str):
+    await fresh_topics()
+    producer = AIOKafkaProducer(bootstrap_servers=broker, linger_ms=20, max_batch_size=1 << 20)
+    await producer.start()
+    for number in range(100_000):
+        value = encode_row(row_of(VIDEO, DAY, f"video-{number:06}", [number, 0, 1, 0], f"channel {number % 999}"), 5)
+        await producer.send(VIDEO.topic, value, key=daily_key(DAY, "video", f"video-{number:06}"))
+    await producer.stop()
+    process = psutil.Process()
+    before, started_s = process.memory_info().rss, time.perf_counter()
+    async with running(DailyReader(broker, group_prefix, 20_000)) as reader:
+        assert await reader.ready(120.0)
+
+        grown = (process.memory_info().rss - before) / 2**20
+        print(f"100,000 rows read in {time.perf_counter() - started_s:.1f} s, {grown:.0f} MiB")
+        assert reader.days.rows(VIDEO, DAY, 1)[0]["watch_ms"] == 99_999
+        assert reader.days.count(VIDEO, DAY)[0] <= 25_000
+        assert grown < 100
