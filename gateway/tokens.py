@@ -38,21 +38,26 @@ def sign(key: Key, install: str, expires_s: int) -> str:
 
 
 class Verifier:
-    """Verifies tokens by a set of keys, and remembers the good ones: clients come back every few seconds."""
+    """Verifies Authorization headers by a set of keys, and remembers good ones: clients come back every few seconds."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._keys = keys
+        #: (install, expiry) by header.
         self._good: dict[str, tuple[str, int]] = {}
 
-    def install_of(self, token: str, now_s: float) -> str:
-        """Return the install of a token; TokenError as `verify`."""
-        known = self._good.get(token)
+    def install_of(self, header: str, now_s: float) -> str:
+        """Return the install of `Bearer <token>`; TokenError when there is none, else as `verify`."""
+        known = self._good.get(header)
         if known is not None and now_s < known[1]:
             return known[0]
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise TokenError("a token is needed: Authorization: Bearer …, from POST /enroll")
+        token = token.strip()
         install = verify(token, self._keys, now_s)
         if len(self._good) >= _REMEMBERED:
             self._good.clear()
-        self._good[token] = install, int(token.split(".")[3])
+        self._good[header] = install, int(token.split(".")[3])
         return install
 
 

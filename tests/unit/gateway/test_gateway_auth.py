@@ -57,7 +57,7 @@ def test_what_no_key_has_signed_is_refused(forge):
 
 def test_a_remembered_token_expires_all_the_same():
     ring = Keyring([NEW, OLD])
-    token = sign(OLD, "i-1", 1_000)
+    token = f"Bearer {sign(OLD, 'i-1', 1_000)}"
 
     assert [ring.verifier.install_of(token, now_s) for now_s in (5, 999)] == ["i-1", "i-1"]
     with pytest.raises(TokenError, match="expired"):
