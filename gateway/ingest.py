@@ -17,7 +17,7 @@ from aiohttp import web
 from gateway.access import Access
 from gateway.answers import Refusal, json_answer
 from gateway.body import InvalidJsonError, read_events
-from gateway.intake import RejectedLimit, sort_events
+from gateway.intake import Intake, RejectedLimit, sort_events
 from gateway.metrics import Metrics
 from gateway.publish import Publisher, UnavailableError
 from gateway.settings import Settings
@@ -56,12 +56,13 @@ class Ingest:
         self._access.throttle(request, install)
         held = _Held()
         try:
-            body = await self._read(request, held)
-            return await self._take(body, received_at, install)
+            # Body and parsed events are let go before the broker is waited for: they may be many times the records.
+            intake = self._judge(await self._read(request, held), received_at, install)
+            return await self._publish(intake)
         finally:
             self._in_flight_bytes -= held.size
 
-    async def _take(self, body: bytes, received_at: int, install: str | None) -> web.Response:
+    def _judge(self, body: bytes, received_at: int, install: str | None) -> Intake:
         try:
             events = read_events(body)
         except InvalidJsonError as error:
@@ -69,7 +70,9 @@ class Ingest:
         if len(events) > MAX_BATCH_EVENTS:
             advice = f"Too many events: {len(events)}, at most {MAX_BATCH_EVENTS} in a request"
             raise Refusal(413, advice, "events")
-        intake = sort_events(events, received_at, self._rejected_limit, self._access.monotonic_s(), install)
+        return sort_events(events, received_at, self._rejected_limit, self._access.monotonic_s(), install)
+
+    async def _publish(self, intake: Intake) -> web.Response:
         if intake.records:
             try:
                 await self._publisher.publish(intake.records)
