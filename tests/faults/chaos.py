@@ -47,6 +47,9 @@ class Chaos:
         self._progress = progress
         self._pick = pick
         self._guests = 0
+        #: Each of them comes once before any is drawn by chance.
+        self._pairs = pick.sample(sorted(world.proxies), len(world.proxies))
+        self._s3_faults = pick.sample(S3_FAULTS, len(S3_FAULTS))
         self._faults: list[tuple[int, Callable[[], Awaitable[None]]]] = [
             (30, self.kill_worker),
             (15, self.kill_sinks),
@@ -69,8 +72,9 @@ class Chaos:
         return ended + self.done["kill_broker"] + self.done["kill_s3"]
 
     async def run(self, kills: int) -> None:
-        """Every kind of fault once, in an order by chance; then by weight until enough were killed."""
+        """Every kind of fault once, for each pair and refusal; then by weight until enough are killed."""
         first = [fault for _, fault in self._faults]
+        first += [self.spoil_a_connection] * (len(self._pairs) - 1) + [self.spoil_s3] * (len(self._s3_faults) - 1)
         self._pick.shuffle(first)
         while first or self.kills < kills:
             weights = [weight for weight, _ in self._faults]
@@ -167,7 +171,8 @@ class Chaos:
 
     async def spoil_a_connection(self) -> None:
         """Delay, cut, half-close or swallow what goes between one pair."""
-        name, proxy = self._pick.choice(sorted(self._world.proxies.items()))
+        name = self._pairs.pop() if self._pairs else self._pick.choice(sorted(self._world.proxies))
+        proxy = self._world.proxies[name]
         how = self._pick.choice(("delay", "cut", "half-close", "swallow", "refuse"))
         self.done[f"{how} {name}"] += 1
         if how == "cut":
@@ -186,7 +191,7 @@ class Chaos:
 
     async def spoil_s3(self) -> None:
         proxy = self._world.s3_proxy
-        proxy.fault = self._pick.choice(S3_FAULTS)
+        proxy.fault = self._s3_faults.pop() if self._s3_faults else self._pick.choice(S3_FAULTS)
         proxy.share = self._pick.choice((0.5, 1.0))
         self.done[f"s3 {proxy.fault}"] += 1
         await asyncio.sleep(self._pick.uniform(3, 8))
