@@ -13,6 +13,7 @@ import structlog
 import uvloop
 from prometheus_client import start_http_server
 
+from sinks import metrics
 from sinks.settings import Settings, SettingsError
 from sinks.stage import run_stage
 from sinks.store import Store, open_store
@@ -46,7 +47,7 @@ def main() -> int:
         return BAD_SETTINGS
     try:
         if settings.metrics_port:
-            start_http_server(settings.metrics_port, settings.metrics_host)
+            start_http_server(settings.metrics_port, settings.metrics_host, registry=metrics.REGISTRY)
         log.info("starting", lake=settings.lake, format=settings.form, refresh_s=settings.refresh_s, pid=os.getpid())
         uvloop.run(serve(settings, store))
     except Exception as error:

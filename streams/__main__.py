@@ -14,7 +14,7 @@ import structlog
 import uvloop
 from prometheus_client import start_http_server
 
-from streams import failpoints
+from streams import failpoints, metrics
 from streams.app import create_app
 from streams.contract import topics
 from streams.fold_settings import FoldSettings
@@ -44,7 +44,7 @@ def main() -> int:
         log.error("topics refused", error=str(error))  # noqa: TRY400 (the sentence says it all)
         return 1
     if settings.metrics_port:
-        start_http_server(settings.metrics_port, settings.metrics_host)
+        start_http_server(settings.metrics_port, settings.metrics_host, registry=metrics.REGISTRY)
     # What lives until now lives for good; a collection that walks a large state again and again finds nothing.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
