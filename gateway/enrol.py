@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Final
 
 import orjson
-import structlog
 from aiohttp import web
 
 from gateway.access import Access
@@ -23,8 +22,6 @@ from gateway.tokens import sign
 MAX_BODY_BYTES: Final = 4_096
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
-
-log = structlog.get_logger(__name__)
 
 
 class Enrolment:

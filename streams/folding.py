@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams import metrics
@@ -28,8 +27,6 @@ MAX_FOLD_S: Final = 0.5
 _SLICE_S: Final = 0.05
 #: An idle partition writes its marker this often, so that the topic's retention does not take it.
 _HOURLY_S: Final = 3_600.0
-
-log = structlog.get_logger()
 
 
 class StateLostError(Exception):

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 class Owner(Protocol):
     """Holds one partition of the topic that a source reads. Any exception it raises ends the process."""
 
-    #: Records per fetch below which a source takes its log as drained and waits `company_s` before the next one.
+    #: Seconds between two fetches once the log is drained, so that a small batch gets company.
     company_s: float
 
     async def take(self) -> int:

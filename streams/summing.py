@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams import failpoints, metrics
@@ -34,8 +33,6 @@ MAX_ROWS: Final = 10_000
 _SLICE_ROWS: Final = 1_000
 _RESTORE_RECORDS: Final = 50_000
 _DROP_EVERY_S: Final = 3_600.0
-
-log = structlog.get_logger()
 
 
 class SummingOwner:
