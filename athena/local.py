@@ -23,7 +23,8 @@ from athena.statements import VIEWS_FILE, statements
 from sinks.lake import Lake
 from streams.contract.rows import TABLES, Table
 
-#: Fields of an event that `raw` shows as columns, and their types; `event` holds the whole line.
+#: Fields of an event that `raw` shows as columns, as Athena's table has them: text where no rule of acceptance asks
+#: for another type. `event` holds the whole line; the view `events` has the fields typed.
 RAW_COLUMNS: Final = {
     "event_id": "VARCHAR",
     "event_ts": "BIGINT",
@@ -39,18 +40,18 @@ RAW_COLUMNS: Final = {
     "channel_handle": "VARCHAR",
     "channel_url": "VARCHAR",
     "url": "VARCHAR",
-    "watch_ms_delta": "BIGINT",
+    "watch_ms_delta": "VARCHAR",
     "watch_mode": "VARCHAR",
-    "is_visible": "BOOLEAN",
+    "is_visible": "VARCHAR",
     "player_state": "VARCHAR",
     "reason": "VARCHAR",
-    "ad": "BOOLEAN",
-    "content_ms": "BIGINT",
+    "ad": "VARCHAR",
+    "content_ms": "VARCHAR",
     "fg_reason": "VARCHAR",
     "page_type": "VARCHAR",
-    "seq": "BIGINT",
+    "seq": "VARCHAR",
     "seq_epoch": "VARCHAR",
-    "tz_offset_min": "BIGINT",
+    "tz_offset_min": "VARCHAR",
 }
 _TEXT_COLUMNS: Final = frozenset({"dt", "video_id", "channel", "client_id"})
 
@@ -144,7 +145,7 @@ def _raw(connection: duckdb.DuckDBPyConnection, base: str) -> str:
     pattern = f"{base}/raw/*/*/*/*.ndjson.gz"
     if not _any(connection, pattern):
         return _empty({"dt": "VARCHAR", "day": "VARCHAR", **RAW_COLUMNS, "event": "JSON"})
-    # One pass over each line; a field of another type is null, as it does not count.
+    # One pass over each line.
     shape = orjson.dumps(RAW_COLUMNS).decode()
     return (
         r"SELECT regexp_replace(filename, '^.*/raw/(\d{4})/(\d{2})/(\d{2})/[^/]*$', '\1-\2-\3') AS dt, "

@@ -238,7 +238,9 @@ SELECT
   CAST(moved_events AS double) / nullif(total_events, 0) AS moved_share
 FROM ingest_daily;
 
--- events: the archived events typed; `dt` is the day of delivery. A field of another type than its rule's is null.
+-- events: the archived events typed; `dt` is the day of delivery. A number is one only when its text is just that number,
+-- since casts read '1.5' and ' 7 ' in ways of their own; anything else is null. Raw text has lost its quotes, so the
+-- string "5" reads as 5 here, and does not count in the daily tables.
 CREATE OR REPLACE VIEW events AS
 SELECT
   replace(day, '/', '-') AS dt,
@@ -257,16 +259,16 @@ SELECT
   channel_handle,
   channel_url,
   url,
-  TRY_CAST(watch_ms_delta AS bigint) AS watch_ms_delta,
+  CASE WHEN CAST(TRY_CAST(watch_ms_delta AS bigint) AS varchar) = watch_ms_delta THEN TRY_CAST(watch_ms_delta AS bigint) END AS watch_ms_delta,
   watch_mode,
-  TRY_CAST(is_visible AS boolean) AS is_visible,
+  CASE is_visible WHEN 'true' THEN true WHEN 'false' THEN false END AS is_visible,
   player_state,
   reason,
-  TRY_CAST(ad AS boolean) AS ad,
-  TRY_CAST(content_ms AS bigint) AS content_ms,
+  CASE ad WHEN 'true' THEN true WHEN 'false' THEN false END AS ad,
+  CASE WHEN CAST(TRY_CAST(content_ms AS bigint) AS varchar) = content_ms THEN TRY_CAST(content_ms AS bigint) END AS content_ms,
   fg_reason,
   page_type,
-  TRY_CAST(seq AS bigint) AS seq,
+  CASE WHEN CAST(TRY_CAST(seq AS bigint) AS varchar) = seq THEN TRY_CAST(seq AS bigint) END AS seq,
   seq_epoch,
-  TRY_CAST(tz_offset_min AS bigint) AS tz_offset_min
+  CASE WHEN CAST(TRY_CAST(tz_offset_min AS bigint) AS varchar) = tz_offset_min THEN TRY_CAST(tz_offset_min AS bigint) END AS tz_offset_min
 FROM raw;

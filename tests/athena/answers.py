@@ -196,8 +196,15 @@ def data_quality(data: Sample) -> Rows:
     return rows
 
 
-def _typed(value: Any, kind: type) -> Any:
-    return value if type(value) is kind else None
+def _int(value: Any) -> int | None:
+    """Read a field as the view must: a number, or text that is the same characters."""
+    if type(value) is int:
+        return value
+    return int(value) if isinstance(value, str) and value.isdigit() and str(int(value)) == value else None
+
+
+def _bool(value: Any) -> bool | None:
+    return {"true": True, "false": False, True: True, False: False}.get(value) if type(value) in (str, bool) else None
 
 
 def events(data: Sample) -> Rows:
@@ -212,11 +219,12 @@ def events(data: Sample) -> Rows:
                 *(event.get(name) for name in base + texts),
                 event.get("watch_ms_delta"),
                 event.get("watch_mode"),
-                _typed(event.get("is_visible"), bool),
+                _bool(event.get("is_visible")),
                 *(None, None),
-                _typed(event.get("ad"), bool),
-                *(None, None, None),
-                _typed(event.get("seq"), int),
+                _bool(event.get("ad")),
+                _int(event.get("content_ms")),
+                *(None, None),
+                _int(event.get("seq")),
                 event.get("seq_epoch"),
                 None,
             )

@@ -106,6 +106,8 @@ def _events(rng: random.Random) -> list[dict[str, Any]]:
     # Sent twice; and fields of types that no rule of acceptance refuses.
     found.append(dict(found[0]))
     found.append({**found[1], "event_id": "odd", "seq": "x", "ad": [1], "is_visible": {"a": 1}, "content_ms": 1e99})
+    found.append({**found[1], "event_id": "odd too", "seq": 1.5, "ad": "yes", "is_visible": 1, "content_ms": " 7 "})
+    found.append({**found[1], "event_id": "near", "seq": "5", "ad": "true", "is_visible": "1", "content_ms": "007"})
     return found
 
 

@@ -74,7 +74,7 @@ def test_days_and_parts_and_both_formats_are_one_table(lake: Lake, root: Path) -
         assert found.fetchall() == [("2026-03-09", 7, 2), ("2026-03-10", 7, 2)]
 
 
-def test_raw_shows_fields_by_type_and_keeps_unreadable_lines(lake: Lake, root: Path) -> None:
+def test_raw_shows_fields_as_sent_the_view_types_them_and_unreadable_lines_stay(lake: Lake, root: Path) -> None:
     lines = [
         json.dumps({"event_id": "e1", "event_ts": 5, "ad": True, "seq": "no number", "channel_name": "\u2028", "x": 1}),
         "no json",
@@ -87,10 +87,11 @@ def test_raw_shows_fields_by_type_and_keeps_unreadable_lines(lake: Lake, root: P
         found = connection.execute(
             "SELECT dt, event_id, event_ts, ad, seq, channel_name, watch_ms_delta, event->>'$.x' FROM raw",
         ).fetchall()
+        typed = connection.execute("SELECT event_id, ad, seq, watch_ms_delta FROM events").fetchall()
 
-    assert ("2026-03-10", "e1", 5, True, None, "\u2028", None, "1") in found
-    assert ("2026-03-10", "e3", None, None, None, None, 7, None) in found
-    assert len(found) == 3
+    assert ("2026-03-10", "e1", 5, "true", "no number", "\u2028", None, "1") in found
+    assert ("2026-03-10", "e3", None, None, None, None, "7", None) in found
+    assert sorted(typed, key=str) == [("e1", True, None, None), ("e3", None, None, 7), (None, None, None, None)]
 
 
 def test_literal_holds_quotes() -> None:
