@@ -11,24 +11,24 @@ from __future__ import annotations
 import asyncio
 import datetime
 import re
-import secrets
-import time
-from typing import Any, Final
+from typing import Final
 
 import orjson
+import structlog
 from aiohttp import web
 
 from gateway.access import Access
 from gateway.answers import Refusal, json_answer
+from gateway.audience import Audience
 from gateway.csv_rows import to_csv
 from gateway.daily_reader import Reader
 from gateway.held_days import TABLES
 from gateway.metrics import Metrics
 from gateway.settings import Settings
-from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, Table
+from gateway.views import Views
+from streams.contract.rows import Table
 
 _BY_KIND: Final[dict[str, Table]] = {table.kind: table for table in TABLES}
-_TOP: Final = 12
 _EVERY_S: Final = 1.0
 #: A line now and then, so that a connection that nobody is at the other end of is noticed.
 _ALIVE_S: Final = 15.0
@@ -41,6 +41,8 @@ _WHOLE: Final = re.compile("[0-9]{1,7}")
 _LONGEST_SEARCH: Final = 256
 _DAY_LENGTH: Final = len("2026-01-31")
 
+log = structlog.get_logger(__name__)
+
 
 class Live:
     """The handlers and what they share."""
@@ -50,15 +52,20 @@ class Live:
         self._access = access
         self._reader = reader
         self._metrics = metrics
-        #: Versions count from the start of this process; the prefix tells it from others.
-        self._run = secrets.token_hex(4)
+        self._views = Views(reader)
+        #: By the day that was asked for; None: today.
+        self._audiences: dict[str | None, Audience] = {}
+        self._beating: asyncio.Task[None] | None = None
         self._streams = 0
-        self._stopping = asyncio.Event()
+        self._stopping = False
         metrics.live_streams.set_function(lambda: self._streams)
 
     async def stop(self, _: web.Application) -> None:
         """End all streams, so that the gateway can stop."""
-        self._stopping.set()
+        self._stopping = True
+        if self._beating is not None:
+            self._beating.cancel()
+        self._end_all()
 
     async def daily(self, request: web.Request) -> web.Response:
         """Answer with rows of one table and day."""
@@ -74,7 +81,7 @@ class Live:
             raise Refusal(400, "format must be json or csv", "query")
         given = _day(request)
         await self._demand_rows()
-        dt = given or self._today()
+        dt = given or self._views.today()
         rows = self._reader.days.rows(table, dt, limit, search)
         held, cut = self._reader.days.count(table, dt)
         headers = {
@@ -115,68 +122,69 @@ class Live:
         }
         response = web.StreamResponse(headers=headers)
         self._streams += 1
+        audience = self._join(given)
         try:
             await response.prepare(request)
-            await self._send(response, given, request.headers.get("Last-Event-ID", ""))
+            await _send(response, audience, request.headers.get("Last-Event-ID", ""))
         except TimeoutError:
             self._metrics.count_refusal("slow_viewer")
             if request.transport is not None:
                 request.transport.abort()
         finally:
             self._streams -= 1
+            audience.viewers -= 1
         return response
 
-    async def _send(self, response: web.StreamResponse, given: str | None, seen: str) -> None:
-        written_s = 0.0
-        while not self._stopping.is_set():
-            self._reader.look()
-            view_id, view = self._view(given)
-            now_s = time.monotonic()
-            text = b""
-            if view_id != seen:
-                text = b"id: %b\nevent: view\ndata: %b\n\n" % (view_id.encode(), orjson.dumps(view))
-            elif now_s - written_s > _ALIVE_S:
-                text = b": alive\n\n"
-            if text:
-                async with asyncio.timeout(_WRITE_TIMEOUT_S):
-                    await response.write(text)
-                seen, written_s = view_id, now_s
-            try:
-                await asyncio.wait_for(self._stopping.wait(), _EVERY_S)
-            except TimeoutError:
-                continue
+    def _join(self, given: str | None) -> Audience:
+        """Return the audience of a day, one viewer larger."""
+        self._reader.look()
+        audience = self._audiences.get(given)
+        if audience is None:
+            audience = self._audiences[given] = Audience(self._views.newest(given))
+        audience.viewers += 1
+        if self._stopping:
+            audience.end()
+        elif self._beating is None:
+            self._beating = asyncio.create_task(self._beat())
+        return audience
 
-    def _view(self, given: str | None) -> tuple[str, dict[str, Any]]:
-        """Return a view of a day and its id, which is another one when anything in it is."""
-        reader = self._reader
-        days, dt = reader.days, given or self._today()
-        if not reader.caught_up.is_set():
-            progress = round(reader.progress, 2)
-            return f"{self._run}-loading-{progress}", {"loading": progress}
-        view = {
-            "dt": dt,
-            "today": self._today(),
-            "days": days.days(),
-            "totals": days.totals(dt),
-            "hours": days.rows(HOUR, dt, 24),
-            "videos": days.rows(VIDEO, dt, _TOP),
-            "channels": days.rows(CHANNEL, dt, _TOP),
-            "held": {table.kind: days.count(table, dt) for table in (VIDEO, CHANNEL)},
-            "ingest": next(iter(days.rows(INGEST, dt, 1)), None),
-            "health": reader.health,
-        }
-        told = orjson.dumps(reader.health)
-        return f"{self._run}-{dt}-{days.versions.get(dt, 0)}-{hash(told) & 0xFFFFFFFF:x}", view
+    async def _beat(self) -> None:
+        """Look for new views again and again while there is an audience."""
+        try:
+            while self._audiences:
+                await asyncio.sleep(_EVERY_S)
+                self._reader.look()
+                for given, audience in list(self._audiences.items()):
+                    if not audience.viewers:
+                        del self._audiences[given]
+                    elif (view := self._views.newest(given)).view_id != audience.view.view_id:
+                        audience.show(view)
+        except Exception:
+            log.exception("a view cannot be made; its viewers are sent away and come back")
+        finally:
+            self._beating = None
+            self._end_all()
 
-    def _today(self) -> str:
-        """Return the day of now (UTC) if it has rows, else the newest one, else that of now."""
-        now = datetime.datetime.now(datetime.UTC).date().isoformat()
-        days = self._reader.days.days()
-        return now if now in days or not days else days[0]
+    def _end_all(self) -> None:
+        for audience in self._audiences.values():
+            audience.end()
+        self._audiences.clear()
 
     async def _demand_rows(self) -> None:
         if not await self._reader.ready(_READY_WITHIN_S):
             raise Refusal(503, "The daily topics are still being read; come back in a moment", "live_loading")
+
+
+async def _send(response: web.StreamResponse, audience: Audience, seen: str) -> None:
+    """Send what is new for this viewer until the audience is over; TimeoutError when the viewer is too slow."""
+    while not audience.over:
+        text = b": alive\n\n"
+        if (view := audience.view).view_id != seen:
+            seen, text = view
+        async with asyncio.timeout(_WRITE_TIMEOUT_S):
+            await response.write(text)
+        if audience.view is view:
+            await audience.wait(_ALIVE_S)
 
 
 def _table(request: web.Request) -> Table:

@@ -6,11 +6,13 @@ import asyncio
 import base64
 import datetime
 import json
+from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
 
 from gateway import live
+from gateway.views import Views
 from streams.contract.keys import daily_key
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, encode_row, row_of
 from tests.unit.gateway.running import Gateway
@@ -125,6 +127,7 @@ async def test_before_all_is_read_the_api_says_so(gateway: Gateway, monkeypatch)
 
 async def test_the_stream_shows_changes_and_only_changes(shown: Gateway, monkeypatch):
     monkeypatch.setattr(live, "_EVERY_S", 0.01)
+    put(shown, VIDEO, "video-1", [1, 0, 1, 0], dt="1999-12-31")
     async with shown.session.get(f"{shown.url}/live") as response:
         assert response.content_type == "text/event-stream"
         [(first, view)] = await views(response, 1)
@@ -140,6 +143,36 @@ async def test_the_stream_shows_changes_and_only_changes(shown: Gateway, monkeyp
         put(shown, VIDEO, "video-2", [200_000, 0, 1, 0], dt="1999-12-31")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(views(response, 1), 0.2)
+
+
+async def test_a_view_is_made_once_for_all_who_look(shown: Gateway, monkeypatch):
+    monkeypatch.setattr(live, "_EVERY_S", 0.01)
+    made = []
+    make = Views._make
+    monkeypatch.setattr(Views, "_make", lambda self, dt: made.append(dt) or make(self, dt))
+    async with AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(shown.session.get(f"{shown.url}/live")) for _ in range(20)]
+        firsts = [(await views(stream, 1))[0] for stream in streams]
+        put(shown, HOUR, "8", [1, 0, 0, 0])
+        seconds = [(await views(stream, 1))[0] for stream in streams]
+
+    assert firsts == firsts[:1] * 20
+    assert seconds == seconds[:1] * 20
+    assert seconds[0][1]["totals"]["watch_ms"] == 100_001
+    assert made == [TODAY, TODAY]
+
+
+async def test_viewers_of_a_view_that_cannot_be_made_are_sent_away(shown: Gateway, monkeypatch):
+    monkeypatch.setattr(live, "_EVERY_S", 0.01)
+    async with shown.session.get(f"{shown.url}/live") as response:
+        await views(response, 1)
+        put(shown, VIDEO, "broken", [1, 0, 0, 0])
+        monkeypatch.setattr(Views, "_make", lambda *_: 1 / 0)
+
+        assert await response.content.read() == b""
+    monkeypatch.undo()
+    async with shown.session.get(f"{shown.url}/live") as response:
+        assert (await views(response, 1))[0][1]["totals"]["watch_ms"] == 100_000
 
 
 async def test_a_client_that_comes_back_hears_only_what_is_new(shown: Gateway, monkeypatch):
