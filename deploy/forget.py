@@ -111,20 +111,20 @@ def _ask(client_id: str) -> bool:
 
 async def forget(stack: Stack, data_dir: Path, client_id: str, wait_s: float, report: Report) -> Forgotten:
     """Erase a client; raises when something was in the way, and can be called again then."""
-    topic_id = (await topic_ids(stack.bootstrap_servers, [EVENTS]))[EVENTS]
+    topic_id = (await topic_ids(stack.brokers, [EVENTS]))[EVENTS]
     journal = Journal(data_dir, client_id, str(topic_id))
     report(revoke_token(client_id))
     if journal.control is None:
-        journal.note(await send_control(stack.bootstrap_servers, client_id))
+        journal.note(await send_control(stack.brokers, client_id))
     assert journal.control is not None  # noqa: S101 - just noted
     control: ControlRecord = journal.control
     deadline = time.monotonic() + wait_s
     client_table = await _settle(stack, deadline, report)
     report("rows of days that no stage holds")
-    old = await bury_old_shares(stack.bootstrap_servers, client_id, control)
+    old = await bury_old_shares(stack.brokers, client_id, control)
     if old:
         await _settle(stack, deadline, report)
-    rows, kept_days = await bury_old_rows(stack.bootstrap_servers, client_id, summed=client_table)
+    rows, kept_days = await bury_old_rows(stack.brokers, client_id, summed=client_table)
     if rows:
         await _settle(stack, deadline, report)
     store = stack.lake.store()
@@ -148,7 +148,7 @@ def revoke_token(client_id: str) -> str:
 
 async def _settle(stack: Stack, deadline: float, report: Report) -> bool:
     """Wait until every stage has passed what is in the topics now; return whether there is a client table."""
-    async with Log(stack.bootstrap_servers) as log:
+    async with Log(stack.brokers) as log:
         client_table = stack.client_table
         if client_table is None:
             client_table = CLIENT.topic in await log.topics()

@@ -10,6 +10,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from sinks.reconcile_settle import Log
+from streams.brokers import Address
+from streams.connect import client_options
 from streams.contract.days import TOTALS_DAYS, dt_of_ms, shift_dt
 from streams.contract.keys import PartialKey, decode_daily_key, partition_of
 from streams.contract.rows import CLIENT
@@ -26,10 +28,10 @@ class ControlRecord:
     offset: int
 
 
-async def send_control(bootstrap_servers: str, client_id: str) -> ControlRecord:
+async def send_control(brokers: Address, client_id: str) -> ControlRecord:
     """Append the record that makes the holder of the client's partition drop its state."""
     key = client_id.encode()
-    async with _producer(bootstrap_servers) as producer:
+    async with _producer(brokers) as producer:
         partition = partition_of(key, len(await producer.partitions_for(EVENTS)))
         sent = await producer.send_and_wait(
             EVENTS, b"", key=key, partition=partition, headers=[(CONTROL_HEADER, CONTROL_FORGET)]
@@ -37,7 +39,7 @@ async def send_control(bootstrap_servers: str, client_id: str) -> ControlRecord:
     return ControlRecord(partition, int(sent.offset))
 
 
-async def bury_old_shares(bootstrap_servers: str, client_id: str, control: ControlRecord) -> int:
+async def bury_old_shares(brokers: Address, client_id: str, control: ControlRecord) -> int:
     """Write tombstones of the client's shares of days that no fold holds any more; return how many.
 
     The fold has withdrawn those of the days it holds. Nobody writes the others again: no record reaches their days.
@@ -45,11 +47,11 @@ async def bury_old_shares(bootstrap_servers: str, client_id: str, control: Contr
     found = [
         (partition, key)
         for topic in (PARTIALS, STATE)
-        for partition, values in (await last_values(bootstrap_servers, topic)).items()
+        for partition, values in (await last_values(brokers, topic)).items()
         for key, value in values.items()
         if _is_old_share(key, value, client_id, control)
     ]
-    await _bury(bootstrap_servers, found)
+    await _bury(brokers, found)
     return len(found)
 
 
@@ -63,7 +65,7 @@ def _is_old_share(key: bytes, value: bytes, client_id: str, control: ControlReco
     return place.p != control.partition or decode(Share, value).offset <= control.offset
 
 
-async def bury_old_rows(bootstrap_servers: str, client_id: str, *, summed: bool) -> tuple[int, set[str]]:
+async def bury_old_rows(brokers: Address, client_id: str, *, summed: bool) -> tuple[int, set[str]]:
     """Write tombstones of the client's rows that sums do not look after; return how many, and the days that stay.
 
     `summed`: whether the sums keep the client table; then they look after days up to their age, and a row that is
@@ -72,7 +74,7 @@ async def bury_old_rows(bootstrap_servers: str, client_id: str, *, summed: bool)
     oldest_summed = shift_dt(dt_of_ms(time.time_ns() // 1_000_000), -TOTALS_DAYS)
     stays: Callable[[str], bool] = lambda dt: summed and dt >= oldest_summed  # noqa: E731 - one line is clearer here
     buried, kept = [], set()
-    for partition, rows in (await last_values(bootstrap_servers, CLIENT.topic)).items():
+    for partition, rows in (await last_values(brokers, CLIENT.topic)).items():
         for key in rows:
             dt, row_id = decode_daily_key(key)
             if row_id != client_id:
@@ -81,24 +83,24 @@ async def bury_old_rows(bootstrap_servers: str, client_id: str, *, summed: bool)
                 kept.add(dt)
             else:
                 buried.append((partition, key))
-    await _bury(bootstrap_servers, buried)
+    await _bury(brokers, buried)
     return len(buried), kept
 
 
-async def last_values(bootstrap_servers: str, topic: str) -> dict[TopicPartition, dict[bytes, bytes]]:
+async def last_values(brokers: Address, topic: str) -> dict[TopicPartition, dict[bytes, bytes]]:
     """Return the last value of each key of a compacted topic, by partition; nothing when there is no such topic."""
-    async with Log(bootstrap_servers) as log:
+    async with Log(brokers) as log:
         ends = await log.ends(topic)
     if not ends:
         return {}
-    async with committed_reader(bootstrap_servers) as reader:
+    async with committed_reader(brokers) as reader:
         return {partition: await read_compacted(reader, partition, end) for partition, end in ends.items()}
 
 
-async def _bury(bootstrap_servers: str, keys: list[tuple[TopicPartition, bytes]]) -> None:
+async def _bury(brokers: Address, keys: list[tuple[TopicPartition, bytes]]) -> None:
     if not keys:
         return
-    async with _producer(bootstrap_servers) as producer:
+    async with _producer(brokers) as producer:
         sent = [
             await producer.send(partition.topic, None, key=key, partition=partition.partition)
             for partition, key in keys
@@ -107,5 +109,5 @@ async def _bury(bootstrap_servers: str, keys: list[tuple[TopicPartition, bytes]]
             await acknowledged
 
 
-def _producer(bootstrap_servers: str) -> Any:  # noqa: ANN401 - aiokafka ships no types
-    return AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all", enable_idempotence=True)
+def _producer(brokers: Address) -> Any:  # noqa: ANN401 - aiokafka ships no types
+    return AIOKafkaProducer(**client_options(brokers), acks="all", enable_idempotence=True)

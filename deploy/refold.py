@@ -12,6 +12,7 @@ from deploy.errors import DeployError
 from deploy.local import control, endpoints
 from deploy.local.config import Facts, read_record
 from deploy.progress import ChildLines
+from streams.brokers import SECURITY_VARIABLES
 from streams.contract import topics
 from streams.fold_settings import FoldSettings
 from streams.refold import RefoldError, RefoldPlan, prepare_refold
@@ -51,6 +52,7 @@ async def _prepare(where: Mapping[str, object], facts: Facts) -> RefoldPlan:
     settings = Settings.from_env(
         {
             **os.environ,
+            **dict.fromkeys(SECURITY_VARIABLES, ""),  # the stack's own broker asks for nothing
             "KAFKA_BOOTSTRAP_SERVERS": str(where["bootstrap_servers"]),
             "WATCHTIME_GROUP": str(where["group"]),
             "STREAMS_PARTITIONS": str(facts.partitions),

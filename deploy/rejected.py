@@ -25,6 +25,7 @@ from aiokafka.errors import KafkaError
 from deploy.errors import DeployError
 from deploy.local import endpoints
 from deploy.rejects import MARK, NoEventError, Reject, batches, change, event_of, groups, moment, read
+from streams.brokers import Address, Brokers, BrokersError
 from streams.contract.topics import REJECTED
 from streams.topic_id import TopicIdError, topic_ids
 
@@ -72,8 +73,10 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     try:
         return asyncio.run(_DO[args.do](args))
+    except BrokersError as error:
+        raise DeployError(str(error)) from error
     except (KafkaError, TopicIdError) as error:
-        raise DeployError(f"{REJECTED} at {_bootstrap_servers(args)} cannot be read: {error!r}") from error
+        raise DeployError(f"{REJECTED} at {_brokers(args)} cannot be read: {error!r}") from error
 
 
 async def _list(args: argparse.Namespace) -> int:
@@ -96,7 +99,7 @@ async def _list(args: argparse.Namespace) -> int:
 
 
 async def _show(args: argparse.Namespace) -> int:
-    for reject in await read(_bootstrap_servers(args)):
+    for reject in await read(_brokers(args)):
         if reject.offset == args.offset:
             told = {**asdict(reject), "at": _at(reject.at_ms)}
             # Escapes keep what a client sent from steering the terminal.
@@ -116,7 +119,7 @@ class _Plan:
 
 
 async def _replay(args: argparse.Namespace) -> int:
-    done = await Done.of(args.data_dir, _bootstrap_servers(args))
+    done = await Done.of(args.data_dir, _brokers(args))
     plan = _plan(await _chosen(args), dict(args.changes), set() if args.again else done.offsets)
     if not args.json:
         for one in plan.refused:
@@ -207,9 +210,9 @@ class Done:
             self.offsets = {int(line) for line in file.read_text().split()}
 
     @classmethod
-    async def of(cls, data_dir: Path, bootstrap_servers: str) -> Done:
+    async def of(cls, data_dir: Path, brokers: Address) -> Done:
         """Return what was replayed of this very topic: one made anew begins with offset 0 again."""
-        topic_id = (await topic_ids(bootstrap_servers, [REJECTED]))[REJECTED]
+        topic_id = (await topic_ids(brokers, [REJECTED]))[REJECTED]
         return cls(data_dir / "rejected" / f"replayed-{topic_id}")
 
     def add(self, offsets: Sequence[int]) -> None:
@@ -221,13 +224,13 @@ class Done:
 
 
 async def _picked(args: argparse.Namespace) -> list[Reject]:
-    return [one for one in await read(_bootstrap_servers(args), args.since) if args.reason in one.reason]
+    return [one for one in await read(_brokers(args), args.since) if args.reason in one.reason]
 
 
-def _bootstrap_servers(args: argparse.Namespace) -> str:
+def _brokers(args: argparse.Namespace) -> Brokers:
     if (args.data_dir / "endpoints.json").exists():
-        return str(endpoints.read(args.data_dir)["bootstrap_servers"])
-    return os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or "127.0.0.1:9092"
+        return Brokers(str(endpoints.read(args.data_dir)["bootstrap_servers"]))
+    return Brokers.from_env(os.environ)
 
 
 def _gateway(args: argparse.Namespace) -> str:

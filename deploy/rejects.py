@@ -15,6 +15,7 @@ import orjson
 from aiokafka import TopicPartition
 
 from gateway.validate import verdict
+from streams.brokers import Address
 from streams.contract.event import MAX_BATCH_EVENTS, MAX_BODY_BYTES
 from streams.contract.topics import REJECTED
 from streams.restore import begin_offset, committed_reader, end_offset
@@ -52,11 +53,11 @@ class Group:
     last_offset: int = 0
 
 
-async def read(bootstrap_servers: str, since_ms: int = 0) -> list[Reject]:
+async def read(brokers: Address, since_ms: int = 0) -> list[Reject]:
     """Return the records of the topic, oldest first, from a moment on."""
     partition = TopicPartition(REJECTED, 0)
     found: list[Reject] = []
-    async with committed_reader(bootstrap_servers) as reader:
+    async with committed_reader(brokers) as reader:
         end = await end_offset(reader, partition)
         reader.assign([partition])
         reader.seek(partition, await begin_offset(reader, partition))

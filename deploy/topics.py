@@ -7,6 +7,7 @@ import asyncio
 import os
 
 from deploy.errors import DeployError
+from streams.brokers import DEFAULT_SERVERS, Brokers, BrokersError, Security
 from streams.contract.topics import DEFAULT_PARTITIONS, DEFAULT_SHARDS, topics
 from streams.provision import ProvisionError, provision
 
@@ -14,7 +15,7 @@ from streams.provision import ProvisionError, provision
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments; their defaults are the variables that the stages read."""
     at = os.environ.get
-    parser.add_argument("--bootstrap-servers", default=at("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092"), metavar="HOST")
+    parser.add_argument("--bootstrap-servers", default=at("KAFKA_BOOTSTRAP_SERVERS", DEFAULT_SERVERS), metavar="HOST")
     parser.add_argument("--partitions", type=int, default=at("STREAMS_PARTITIONS", DEFAULT_PARTITIONS), metavar="P")
     parser.add_argument("--shards", type=int, default=at("STREAMS_SHARDS", DEFAULT_SHARDS), metavar="Q")
     parser.add_argument("--replication", type=int, default=at("STREAMS_REPLICATION", 1), metavar="R")
@@ -26,10 +27,11 @@ def run(args: argparse.Namespace) -> int:
     client_table = args.client_table == "on"
     servers, replication = args.bootstrap_servers, args.replication
     try:
+        brokers = Brokers(servers, Security.from_env(os.environ, servers))
         asyncio.run(
-            provision(servers, args.partitions, args.shards, replication=replication, client_table=client_table)
+            provision(brokers, args.partitions, args.shards, replication=replication, client_table=client_table)
         )
-    except ProvisionError as error:
+    except (BrokersError, ProvisionError) as error:
         raise DeployError(str(error)) from error
     for topic in topics(args.partitions, args.shards, client_table=client_table):
         print(f"{topic.name:<22} {topic.partitions:>3} partitions, {topic.config['cleanup.policy']}")  # noqa: T201

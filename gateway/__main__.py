@@ -21,6 +21,8 @@ from gateway.metrics import metrics_app
 from gateway.publish import KafkaPublisher
 from gateway.settings import Settings
 from gateway.variables import SettingsError
+from streams.brokers import BrokersError
+from streams.connect import check
 
 _BACKLOG: Final = 1024
 
@@ -34,7 +36,7 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     _allow_many_connections()
-    app = build_app(settings, KafkaPublisher(settings.bootstrap_servers))
+    app = build_app(settings, KafkaPublisher(settings.brokers))
     runner = app_runner(app)
     metrics_runner = web.AppRunner(metrics_app(app[METRICS]), access_log=None)
     try:
@@ -57,7 +59,8 @@ def main() -> int:
     _configure_logs()
     try:
         settings = Settings.from_env(os.environ)
-    except SettingsError as error:
+        check(settings.brokers)
+    except (SettingsError, BrokersError) as error:
         log.critical("bad settings", why=str(error))
         return 2
     try:

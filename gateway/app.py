@@ -80,7 +80,7 @@ def build_app(
     app.router.add_get("/ready", ready_handler(publisher))
     app.router.add_get("/openapi.json", openapi.handler(settings))
     if settings.live:
-        _add_live(app, reader or DailyReader(settings.bootstrap_servers, settings.group, settings.live_rows))
+        _add_live(app, reader or DailyReader(settings.brokers, settings.group, settings.live_rows))
     else:
         app.router.add_get("/", _greet)
     return app

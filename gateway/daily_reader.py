@@ -21,6 +21,8 @@ from aiokafka.errors import KafkaError
 
 from gateway.held_days import TABLES, HeldDays
 from gateway.pipeline_health import HealthReader, Rate, partitions_of
+from streams.brokers import Address, BrokersError
+from streams.connect import client_options
 from streams.contract.topics import EVENTS, GENERATION_HEADER, REJECTED
 
 #: How long the topics are followed after the last look, seconds.
@@ -68,9 +70,9 @@ class Reader:
 class DailyReader(Reader):
     """Keeps what is held up to date while somebody looks."""
 
-    def __init__(self, bootstrap_servers: str, group: str, rows: int) -> None:
+    def __init__(self, brokers: Address, group: str, rows: int) -> None:
         super().__init__(rows)
-        self._bootstrap_servers = bootstrap_servers
+        self._brokers = brokers
         self._group = group
         self._looked_s = float("-inf")
         self._looked = asyncio.Event()
@@ -95,7 +97,7 @@ class DailyReader(Reader):
                 await self._looked.wait()
             try:
                 await self._follow()
-            except (KafkaError, OSError, TimeoutError) as error:
+            except (BrokersError, KafkaError, OSError, TimeoutError) as error:
                 log.warning("daily topics cannot be read, trying again", why=repr(error))
                 await asyncio.sleep(_RETRY_S)
             finally:
@@ -108,14 +110,14 @@ class DailyReader(Reader):
 
     async def _follow(self) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap_servers.split(","),
+            **client_options(self._brokers),
             client_id="watchtime-gateway-live",
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=_FETCH_BYTES,
         )
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap_servers, client_id="watchtime-gateway-live")
+        admin = AIOKafkaAdminClient(**client_options(self._brokers), client_id="watchtime-gateway-live")
         health: asyncio.Task[None] | None = None
         try:
             await consumer.start()

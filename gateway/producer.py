@@ -12,6 +12,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
 
 from gateway.intake import Record
+from streams.brokers import Address
+from streams.connect import client_options
 from streams.contract.keys import murmur2
 from streams.contract.topics import MAX_MESSAGE_BYTES
 
@@ -26,9 +28,9 @@ _REMEMBERED_KEYS: Final = 65_536
 class Producer(AIOKafkaProducer):  # type: ignore[misc] # ships no types
     """An idempotent producer that waits for all in-sync replicas."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, brokers: Address) -> None:
         super().__init__(
-            bootstrap_servers=bootstrap_servers.split(","),
+            **client_options(brokers),
             client_id="watchtime-gateway",
             acks="all",
             enable_idempotence=True,

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from gateway.intake import Record
 from gateway.producer import Producer
+from streams.brokers import Address, BrokersError
 from streams.contract import topics
 
 #: The longest a flush may take. A request waits for the flush under way and its own one; if the first fails at its
@@ -90,8 +91,8 @@ class _Parcel(NamedTuple):
 class KafkaPublisher:
     """Publishes through one idempotent producer at a time."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, brokers: Address) -> None:
+        self._brokers = brokers
         self._producer: Producer | None = None
         self._why = "the broker has not answered yet"
         self._waiting: list[_Parcel] = []
@@ -131,7 +132,7 @@ class KafkaPublisher:
         while True:
             producer = await self._connected()
             self._producer = producer
-            log.info("broker reached", bootstrap_servers=self._bootstrap_servers)
+            log.info("broker reached", bootstrap_servers=str(self._brokers))
             try:
                 self._why = await self._use(producer)
             finally:
@@ -180,9 +181,11 @@ class KafkaPublisher:
     async def _connected(self) -> Producer:
         """Return a started producer that sees both topics, however long that takes."""
         while True:
-            producer = Producer(self._bootstrap_servers)
+            producer: Producer | None = None
             sought = "broker"
             try:
+                # A file of the password may be missing for a moment while it is changed.
+                producer = Producer(self._brokers)
                 async with asyncio.timeout(ACK_TIMEOUT_S):
                     await producer.start()
                     for topic in (topics.EVENTS, topics.REJECTED):
@@ -190,7 +193,7 @@ class KafkaPublisher:
                         await producer.partitions_for(topic)
             except Exception as error:  # noqa: BLE001 - reported, and trying again is all that can be done
                 self._dismiss(producer)
-                why = f"no {sought} at {self._bootstrap_servers}: {_reason(error)}"
+                why = f"no {sought} at {self._brokers}: {_reason(error)}"
                 if why != self._why:
                     log.warning("broker unavailable", why=why)
                 self._why = why
@@ -201,7 +204,9 @@ class KafkaPublisher:
             else:
                 return producer
 
-    def _dismiss(self, producer: Producer) -> None:
+    def _dismiss(self, producer: Producer | None) -> None:
+        if producer is None:
+            return
         farewell = asyncio.create_task(producer.abandon())
         self._farewells.add(farewell)
         farewell.add_done_callback(self._farewells.discard)
@@ -211,7 +216,7 @@ def _reason(error: BaseException | None) -> str:
     """Return why a producer is given up; errors that are no trouble of the broker's are logged whole."""
     if isinstance(error, TimeoutError):
         return f"no answer within {ACK_TIMEOUT_S:g} s"
-    if not isinstance(error, (KafkaError, OSError)):
+    if not isinstance(error, (BrokersError, KafkaError, OSError)):
         log.error("unexpected error of the producer", exc_info=error)
     return repr(error)
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from gateway import variables
 from gateway.variables import SettingsError
+from streams.brokers import DEFAULT_SERVERS, Brokers, BrokersError, Security
 
 _MAX_PORT: Final = 65_535
 _MANY: Final = 1_000_000
@@ -80,7 +81,9 @@ class Settings:
     live_streams: int = 100
 
     #: `KAFKA_BOOTSTRAP_SERVERS`: comma list of host:port.
-    bootstrap_servers: str = "127.0.0.1:9092"
+    bootstrap_servers: str = DEFAULT_SERVERS
+    #: `KAFKA_SECURITY_PROTOCOL` and the other variables of streams/brokers.py.
+    security: Security = field(default_factory=Security)
     #: `WATCHTIME_GROUP`: prefix of the stages' groups, whose lag the live page shows.
     group: str = "watchtime"
 
@@ -96,6 +99,11 @@ class Settings:
             raise SettingsError("GATEWAY_AUTH=on needs GATEWAY_KEYS_FILE; `python -m gateway.keyring FILE` makes one")
         if self.auth and self.enroll == "invite" and self.invites_file is None:
             raise SettingsError("GATEWAY_ENROLL=invite needs GATEWAY_INVITES_FILE, a file with one code a line")
+
+    @property
+    def brokers(self) -> Brokers:
+        """The brokers, and how to get in."""
+        return Brokers(self.bootstrap_servers, self.security)
 
     def limit(self, name: str, with_auth: int) -> int:
         """Return a limit per client: as set, else none without authentication and `with_auth` with it."""
@@ -115,6 +123,10 @@ class Settings:
         def optional(name: str) -> int | None:
             return variables.optional_whole(environ, f"GATEWAY_{name.upper()}", _MANY)
 
+        try:
+            brokers = Brokers.from_env(environ)
+        except BrokersError as error:
+            raise SettingsError(str(error)) from error
         return cls(
             host=environ.get("GATEWAY_HOST", cls.host),
             port=whole("port", _MAX_PORT),
@@ -145,7 +157,8 @@ class Settings:
             viewers_file=variables.file(environ, "GATEWAY_VIEWERS_FILE"),
             live_rows=whole("live_rows", _MANY, least=20),
             live_streams=whole("live_streams", 10_000, least=1),
-            bootstrap_servers=environ.get("KAFKA_BOOTSTRAP_SERVERS", cls.bootstrap_servers),
+            bootstrap_servers=brokers.servers,
+            security=brokers.security,
             group=environ.get("WATCHTIME_GROUP", "").strip() or cls.group,
         )
 

@@ -18,6 +18,8 @@ from sinks.settings import Settings, SettingsError
 from sinks.stage import run_stage
 from sinks.store import Store, open_store
 from streams import failpoints
+from streams.brokers import BrokersError
+from streams.connect import check
 from streams.logs import configure_logs
 
 BAD_SETTINGS: Final = 2
@@ -41,8 +43,9 @@ def main() -> int:
     failpoints.arm(os.environ)
     try:
         settings = Settings.from_env(os.environ)
+        check(settings.brokers)
         store = open_store(settings.lake, settings.s3_endpoint)
-    except (SettingsError, ValueError) as error:
+    except (SettingsError, BrokersError, ValueError) as error:
         log.critical("bad settings", why=str(error))
         return BAD_SETTINGS
     try:

@@ -22,6 +22,7 @@ from sinks import metrics
 from sinks.lanes import Lane
 from sinks.precedence import ReadAgainError
 from sinks.settings import Settings
+from streams.connect import client_options
 from streams.contract.topics import MAX_MESSAGE_BYTES
 
 MAX_RECORDS: Final = 2_000
@@ -81,7 +82,7 @@ class Group:
     async def run(self, stop: asyncio.Event) -> None:
         """Hold partitions until `stop` is set, then write what is left; raises what went wrong."""
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.bootstrap_servers,
+            **client_options(self._settings.brokers),
             group_id=self._name,
             group_instance_id=self._settings.instance or None,
             isolation_level="read_committed",

@@ -14,6 +14,7 @@ from sinks.progress import Report
 from sinks.raw_days import Continuity, RawHoleError
 from sinks.reconcile_day import Stack, check_ends
 from sinks.reconcile_settle import Log
+from streams.connect import client_options
 from streams.contract.rows import TABLES
 from streams.contract.topics import EVENTS, SINKS_GROUP
 from streams.topic_id import TopicIdError, topic_ids
@@ -33,7 +34,7 @@ async def check_sinks_are_down(stack: Stack, report: Report, wait_s: float = LEA
     A worker with a name of its own stays in its group for one session after it has stopped.
     """
     group = f"{stack.group}-{SINKS_GROUP}"
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap_servers)
+    admin = AIOKafkaAdminClient(**client_options(stack.brokers))
     deadline = time.monotonic() + wait_s
     try:
         await admin.start()
@@ -47,7 +48,7 @@ async def check_sinks_are_down(stack: Stack, report: Report, wait_s: float = LEA
             await asyncio.sleep(_POLL_S)
     except KafkaError as error:
         raise OpenDayError(
-            f"the day may still change, and the broker at {stack.bootstrap_servers} does not tell whether sinks run "
+            f"the day may still change, and the broker at {stack.brokers} does not tell whether sinks run "
             f"({error!r}): start it; `watchtime down sinks` stops the sinks alone"
         ) from error
     finally:
@@ -61,8 +62,8 @@ def _members(answers: Any) -> int:  # noqa: ANN401 - aiokafka ships no types
 async def check_archive_is_whole(stack: Stack, continuity: Continuity) -> None:
     """Raise OpenDayError unless the archive holds everything that the raw topic holds."""
     try:
-        ids = await topic_ids(stack.bootstrap_servers, [EVENTS])
-        async with Log(stack.bootstrap_servers) as log:
+        ids = await topic_ids(stack.brokers, [EVENTS])
+        async with Log(stack.brokers) as log:
             await check_ends(continuity, topic8(ids[EVENTS]), log, await log.ends(EVENTS), await log.starts(EVENTS))
     except RawHoleError as hole:
         raise OpenDayError(
@@ -76,7 +77,7 @@ async def daily_topic_ids(stack: Stack) -> dict[str, str]:
     found = {}
     for table in TABLES:
         try:
-            ids = await topic_ids(stack.bootstrap_servers, [table.topic])
+            ids = await topic_ids(stack.brokers, [table.topic])
         except TopicIdError:
             continue
         found[table.topic] = str(ids[table.topic])

@@ -16,6 +16,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from streams.brokers import Address
+from streams.connect import client_options
 from streams.contract.topics import (
     ARCHIVE_GROUP,
     EVENTS,
@@ -40,11 +42,11 @@ class NotSettledError(Exception):
 class Log:
     """Read-only view of the broker: where partitions begin and end, and what groups have committed."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, brokers: Address) -> None:
         """Prepare the clients; `async with` connects them."""
         # The end that read_committed readers get to is the one that stages wait for.
-        self._consumer: Final = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, isolation_level="read_committed")
-        self._admin: Final = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+        self._consumer: Final = AIOKafkaConsumer(**client_options(brokers), isolation_level="read_committed")
+        self._admin: Final = AIOKafkaAdminClient(**client_options(brokers))
 
     async def __aenter__(self) -> Self:
         """Connect."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Self, cast
 
 from sinks.keys import FORMATS, Format
+from streams.brokers import DEFAULT_SERVERS, Brokers, BrokersError, Security
 
 _MAX_PORT: Final = 65_535
 
@@ -24,7 +25,9 @@ class Settings:
     #: SINKS_S3_ENDPOINT: URL of an S3 server other than AWS.
     s3_endpoint: str = ""
     #: KAFKA_BOOTSTRAP_SERVERS: host:port of brokers, separated by commas.
-    bootstrap_servers: str = "127.0.0.1:9092"
+    bootstrap_servers: str = DEFAULT_SERVERS
+    #: KAFKA_SECURITY_PROTOCOL and the other variables of streams/brokers.py.
+    security: Security = field(default_factory=Security)
     #: WATCHTIME_GROUP: prefix of consumer groups; one for each stack on a cluster.
     group: str = "watchtime"
     #: SINKS_FORMAT: parquet, or jsonl for files as the reference wrote them. Fixed for the life of a lake.
@@ -41,6 +44,11 @@ class Settings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
 
+    @property
+    def brokers(self) -> Brokers:
+        """The brokers, and how to get in."""
+        return Brokers(self.bootstrap_servers, self.security)
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """Return the settings that an environment asks for; SettingsError names the variable that is wrong."""
@@ -53,10 +61,15 @@ class Settings:
         client_table = environ.get("STREAMS_CLIENT_TABLE", "off")
         if client_table not in {"on", "off"}:
             raise SettingsError(f"STREAMS_CLIENT_TABLE={client_table!r}: use on or off")
+        try:
+            brokers = Brokers.from_env(environ)
+        except BrokersError as error:
+            raise SettingsError(str(error)) from error
         return cls(
             lake=lake,
             s3_endpoint=environ.get("SINKS_S3_ENDPOINT", cls.s3_endpoint),
-            bootstrap_servers=environ.get("KAFKA_BOOTSTRAP_SERVERS", cls.bootstrap_servers),
+            bootstrap_servers=brokers.servers,
+            security=brokers.security,
             group=environ.get("WATCHTIME_GROUP", cls.group),
             form=cast("Format", form),
             refresh_s=_seconds(environ, "SINKS_REFRESH_S", cls.refresh_s),

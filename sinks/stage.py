@@ -20,6 +20,8 @@ from sinks.raw_objects import RawObjects
 from sinks.settings import Settings
 from sinks.store import Store
 from sinks.worker import TableLane
+from streams.brokers import Brokers
+from streams.connect import client_options
 from streams.contract.rows import TABLE_BY_TOPIC
 from streams.contract.topics import ARCHIVE_GROUP, EVENTS, SINKS_GROUP, daily_tables
 from streams.topic_id import topic_ids
@@ -38,8 +40,8 @@ async def run_stage(settings: Settings, store: Store, stop: asyncio.Event) -> No
     """Write files and raw objects until `stop` is set; raises what went wrong."""
     metrics.READY.labels(stage=_STAGE).set(0)
     topics = [table.topic for table in daily_tables(client_table=settings.client_table)]
-    ids = await topic_ids(settings.bootstrap_servers, [EVENTS, *topics])
-    shards = await _shards(settings.bootstrap_servers, topics)
+    ids = await topic_ids(settings.brokers, [EVENTS, *topics])
+    shards = await _shards(settings.brokers, topics)
     await settle_layout(store, settings.form, shards, {topic: str(ids[topic]) for topic in topics})
     destination = Destination(store=store, form=settings.form, shards=shards, refresh_s=settings.refresh_s)
 
@@ -73,9 +75,9 @@ async def _keep_ready(groups: Iterable[Group], running: list[asyncio.Task[None]]
     metrics.READY.labels(stage=_STAGE).set(0)
 
 
-async def _shards(bootstrap_servers: str, topics: list[str]) -> int:
+async def _shards(brokers: Brokers, topics: list[str]) -> int:
     """Return the number of partitions that all daily topics have."""
-    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap_servers)
+    consumer = AIOKafkaConsumer(*topics, **client_options(brokers))
     await consumer.start()
     try:
         counts = {topic: len(consumer.partitions_for_topic(topic) or ()) for topic in topics}

@@ -16,6 +16,8 @@ from prometheus_client import start_http_server
 
 from streams import failpoints, metrics
 from streams.app import create_app
+from streams.brokers import BrokersError
+from streams.connect import check
 from streams.contract import topics
 from streams.fold_settings import FoldSettings
 from streams.logs import configure_logs
@@ -33,7 +35,8 @@ def main() -> int:
     failpoints.arm(os.environ)
     try:
         settings = Settings.from_env(os.environ)
-    except SettingsError as error:
+        check(settings.brokers)
+    except (SettingsError, BrokersError) as error:
         log.error("settings refused", error=str(error))  # noqa: TRY400 (the sentence says it all)
         return USAGE_ERROR
     loop = uvloop.new_event_loop()
@@ -63,13 +66,13 @@ def main() -> int:
 async def _prepare(settings: Settings) -> FoldSettings:
     """Create or check the topics, and return what the fold's numbers depend on."""
     await provision(
-        settings.bootstrap_servers,
+        settings.brokers,
         settings.partitions,
         settings.shards,
         replication=settings.replication,
         client_table=settings.client_table,
     )
-    ids = await topic_ids(settings.bootstrap_servers, [topics.EVENTS])
+    ids = await topic_ids(settings.brokers, [topics.EVENTS])
     return FoldSettings(
         partitions=settings.partitions,
         shards=settings.shards,

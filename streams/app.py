@@ -6,7 +6,10 @@ import tempfile
 
 import faust
 from faust.app.base import BootStrategy
+from faust.auth import Credentials, OAuthCredentials, SASLCredentials, SSLCredentials
 
+from streams.brokers import Brokers
+from streams.connect import client_options
 from streams.contract import topics
 from streams.exit import end_process
 from streams.fold_settings import FoldSettings
@@ -35,6 +38,7 @@ def create_app(settings: Settings, fold_settings: FoldSettings) -> faust.App:
     app = App(
         f"{settings.group}-streams",
         broker=[f"kafka://{server}" for server in settings.bootstrap_servers.split(",")],
+        broker_credentials=credentials(settings.brokers),
         web_enabled=False,
         store="memory://",
         datadir=tempfile.gettempdir(),  # nothing is put there: state lives in Kafka
@@ -79,6 +83,22 @@ def create_app(settings: Settings, fold_settings: FoldSettings) -> faust.App:
     # Faust holds its channels back until its own consumer is assigned partitions, which this app does without.
     app.flow_control.resume()
     return app
+
+
+def credentials(brokers: Brokers) -> Credentials | None:
+    """Return how Faust's own clients get in. This app starts none; one that is ever started must not go plain."""
+    options = client_options(brokers)
+    ssl_context = options.get("ssl_context")
+    if "sasl_oauth_token_provider" in options:
+        return OAuthCredentials(oauth_cb=options["sasl_oauth_token_provider"], ssl_context=ssl_context)
+    if "sasl_mechanism" in options:
+        return SASLCredentials(
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            mechanism=options["sasl_mechanism"],
+            ssl_context=ssl_context,
+        )
+    return SSLCredentials(ssl_context) if ssl_context else None
 
 
 async def _work(work: Work) -> None:

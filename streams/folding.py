@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams import metrics
 from streams.clients import REFRESH_HOURS
+from streams.connect import client_options
 from streams.contract import topics
 from streams.contract.days import HOUR_MS
 from streams.fold_settings import FoldSettings
@@ -62,10 +63,8 @@ class FoldingOwner:
 
     async def take(self) -> int:
         """Fence, restore what is not in memory, and return the raw offset to read next."""
-        self._producer = await FencedProducer.started(
-            self._settings.bootstrap_servers, f"{self._settings.group}-{self._p}"
-        )
-        async with committed_reader(self._settings.bootstrap_servers) as reader:
+        self._producer = await FencedProducer.started(self._settings.brokers, f"{self._settings.group}-{self._p}")
+        async with committed_reader(self._settings.brokers) as reader:
             end = await end_offset(reader, self._state_partition)
             if self._state is None or end != self._state_end:
                 self._state = await self._restored(reader, end)
@@ -102,9 +101,7 @@ class FoldingOwner:
     async def _was_folded_before(self) -> bool:
         """Return whether the consumer group has an offset for this partition."""
         group = f"{self._settings.group}-{topics.PARTIALS_GROUP}"
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.bootstrap_servers, group_id=group, enable_auto_commit=False
-        )
+        consumer = AIOKafkaConsumer(**client_options(self._settings.brokers), group_id=group, enable_auto_commit=False)
         consumer.assign([self._raw])
         await consumer.start()
         try:

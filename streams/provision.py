@@ -15,6 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from streams.brokers import Address
+from streams.connect import client_options
 from streams.contract.topics import Topic, topics
 
 #: Settings that must be as the contract says; the others (sizes, ages) are an operator's to change.
@@ -38,19 +40,17 @@ class Found:
     config: dict[str, str]
 
 
-async def provision(
-    bootstrap_servers: str, partitions: int, shards: int, *, replication: int, client_table: bool
-) -> None:
+async def provision(brokers: Address, partitions: int, shards: int, *, replication: int, client_table: bool) -> None:
     """Create the missing topics of a stack with P = `partitions` and Q = `shards`, and check all of them."""
     wanted = topics(partitions, shards, client_table=client_table)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=REQUEST_TIMEOUT_MS)
+    admin = AIOKafkaAdminClient(**client_options(brokers), request_timeout_ms=REQUEST_TIMEOUT_MS)
     try:
         await admin.start()
         present = await admin.list_topics()
         await _create(admin, [topic for topic in wanted if topic.name not in present], replication)
         found = await _describe(admin, [topic.name for topic in wanted])
     except (KafkaError, OSError, TimeoutError) as error:
-        raise ProvisionError(f"the broker at {bootstrap_servers} did not answer: {error!r}; is it running?") from error
+        raise ProvisionError(f"the broker at {brokers} did not answer: {error!r}; is it running?") from error
     finally:
         await admin.close()
     complaints = [text for topic in wanted for text in differences(topic, found[topic.name])]

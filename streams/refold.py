@@ -15,6 +15,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
+from streams.brokers import Address
+from streams.connect import client_options
 from streams.contract import topics
 from streams.contract.days import dt_of_ms, shift_dt
 from streams.fold_settings import FoldSettings, Generation
@@ -58,9 +60,9 @@ class RefoldPlan:
 async def prepare_refold(settings: Settings, fold_settings: FoldSettings) -> RefoldPlan:
     """Drop state and partials and mark every partition for folding from its first raw offset."""
     plan = await _plan(settings, fold_settings)
-    await _delete_topics(settings.bootstrap_servers, [topics.STATE, topics.PARTIALS])
+    await _delete_topics(settings.brokers, [topics.STATE, topics.PARTIALS])
     await provision(
-        settings.bootstrap_servers,
+        settings.brokers,
         settings.partitions,
         settings.shards,
         replication=settings.replication,
@@ -77,7 +79,7 @@ async def prepare_refold(settings: Settings, fold_settings: FoldSettings) -> Ref
 
 async def _plan(settings: Settings, fold_settings: FoldSettings) -> RefoldPlan:
     begins, ends, first_ms = {}, {}, 0
-    async with committed_reader(settings.bootstrap_servers) as reader:
+    async with committed_reader(settings.brokers) as reader:
         generation = await _newest_generation(reader, settings, fold_settings)
         for p in range(settings.partitions):
             raw = TopicPartition(topics.EVENTS, p)
@@ -126,8 +128,8 @@ async def _generation_in(reader: AIOKafkaConsumer, partition: TopicPartition) ->
     return newest
 
 
-async def _delete_topics(bootstrap_servers: str, names: list[str]) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+async def _delete_topics(brokers: Address, names: list[str]) -> None:
+    admin = AIOKafkaAdminClient(**client_options(brokers))
     await admin.start()
     try:
         response = await admin.delete_topics([name for name in names if name in await admin.list_topics()])
@@ -164,7 +166,7 @@ async def _mark(settings: Settings, fold_settings: FoldSettings, p: int, plan: R
 
 
 async def _write(settings: Settings, transactional_id: str, partition: TopicPartition, records: list[Record]) -> None:
-    producer = await FencedProducer.started(settings.bootstrap_servers, transactional_id)
+    producer = await FencedProducer.started(settings.brokers, transactional_id)
     try:
         await producer.write({partition: records})
     finally:
@@ -174,7 +176,7 @@ async def _write(settings: Settings, transactional_id: str, partition: TopicPart
 async def _reset_group(settings: Settings, plan: RefoldPlan) -> None:
     """Take the offsets of the folding group back, so that no tool takes the raw records for folded."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap_servers,
+        **client_options(settings.brokers),
         group_id=f"{settings.group}-{topics.PARTIALS_GROUP}",
         enable_auto_commit=False,
     )

@@ -9,16 +9,18 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams import failpoints
+from streams.brokers import Address
+from streams.connect import client_options
 from streams.contract.topics import MAX_MESSAGE_BYTES
 
 _MAX_RECORDS: Final = 50_000
 
 
 @asynccontextmanager
-async def committed_reader(bootstrap_servers: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def committed_reader(brokers: Address) -> AsyncIterator[AIOKafkaConsumer]:
     """Give a consumer without a group that sees committed records only."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
+        **client_options(brokers),
         isolation_level="read_committed",
         auto_offset_reset="none",
         enable_auto_commit=False,

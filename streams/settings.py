@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self, cast
 
+from streams.brokers import DEFAULT_SERVERS, Brokers, BrokersError, Security
 from streams.contract.days import DAY_RULES, DayRule
 from streams.contract.topics import DEFAULT_PARTITIONS, DEFAULT_SHARDS
 
@@ -19,7 +20,9 @@ class Settings:
     """What a worker needs to know; each field names its variable."""
 
     #: KAFKA_BOOTSTRAP_SERVERS: host:port of brokers, separated by commas.
-    bootstrap_servers: str = "127.0.0.1:9092"
+    bootstrap_servers: str = DEFAULT_SERVERS
+    #: KAFKA_SECURITY_PROTOCOL and the other variables of streams/brokers.py.
+    security: Security = field(default_factory=Security)
     #: WATCHTIME_GROUP: prefix of consumer groups and transactional ids; one for each stack on a cluster.
     group: str = "watchtime"
     #: STREAMS_DAY: which day an event counts in: event (its own time), received, or local (the viewer's day).
@@ -40,6 +43,11 @@ class Settings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
 
+    @property
+    def brokers(self) -> Brokers:
+        """The brokers, and how to get in."""
+        return Brokers(self.bootstrap_servers, self.security)
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """Return the settings that an environment asks for; SettingsError names the variable that is wrong."""
@@ -49,8 +57,13 @@ class Settings:
         client_table = environ.get("STREAMS_CLIENT_TABLE", "off")
         if client_table not in {"on", "off"}:
             raise SettingsError(f"STREAMS_CLIENT_TABLE={client_table!r}: use on or off")
+        try:
+            brokers = Brokers.from_env(environ)
+        except BrokersError as error:
+            raise SettingsError(str(error)) from error
         return cls(
-            bootstrap_servers=environ.get("KAFKA_BOOTSTRAP_SERVERS", cls.bootstrap_servers),
+            bootstrap_servers=brokers.servers,
+            security=brokers.security,
             group=environ.get("WATCHTIME_GROUP", cls.group),
             day_rule=cast("DayRule", day_rule),
             client_table=client_table == "on",

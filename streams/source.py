@@ -21,6 +21,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faust import Service
 
 from streams import failpoints, metrics
+from streams.connect import client_options
 from streams.contract.topics import MAX_MESSAGE_BYTES
 from streams.exit import end_process
 from streams.owner import Owner, Work
@@ -71,7 +72,7 @@ class PartitionSource(Service):
     async def on_start(self) -> None:
         """Join the group."""
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.bootstrap_servers,
+            **client_options(self._settings.brokers),
             group_id=self._group,
             group_instance_id=self._settings.instance or None,
             isolation_level="read_committed",

@@ -54,11 +54,11 @@ class SummingOwner:
     async def take(self) -> int:
         """Fence, read what is published and all shares, and return the offset of the partials to read next."""
         self._producer = await FencedProducer.started(
-            self._settings.bootstrap_servers, f"{self._settings.group}-{topics.TOTALS_GROUP}-{self._q}"
+            self._settings.brokers, f"{self._settings.group}-{topics.TOTALS_GROUP}-{self._q}"
         )
         self._totals = Totals()
         self._drop_old()
-        async with committed_reader(self._settings.bootstrap_servers) as reader:
+        async with committed_reader(self._settings.brokers) as reader:
             ends = {
                 TopicPartition(table.topic, self._q): await end_offset(reader, TopicPartition(table.topic, self._q))
                 for table in self._tables

@@ -22,6 +22,9 @@ from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
 
+from streams.brokers import Address
+from streams.connect import client_options
+
 #: How long a topic may be missing from a broker's metadata before it counts as missing, seconds.
 METADATA_DEADLINE_S: Final = 10.0
 _RETRY_S: Final = 0.1
@@ -34,17 +37,15 @@ class TopicIdError(Exception):
     """The id of a topic could not be read from the broker."""
 
 
-async def topic_ids(bootstrap_servers: str, names: Iterable[str]) -> dict[str, uuid.UUID]:
+async def topic_ids(brokers: Address, names: Iterable[str]) -> dict[str, uuid.UUID]:
     """Return the id of each topic; TopicIdError when one does not exist or no broker answers."""
     wanted = sorted(set(names))
-    client = AIOKafkaClient(bootstrap_servers=bootstrap_servers)
+    client = AIOKafkaClient(**client_options(brokers))
     try:
         await client.bootstrap()
         return await _ask_until_known(client, wanted)
     except (KafkaError, TimeoutError) as error:
-        raise TopicIdError(
-            f"no broker at {bootstrap_servers} told the ids of {', '.join(wanted)}: {error!r}"
-        ) from error
+        raise TopicIdError(f"no broker at {brokers} told the ids of {', '.join(wanted)}: {error!r}") from error
     finally:
         await client.close()
 

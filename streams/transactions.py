@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple, Self
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from streams import failpoints
+from streams.brokers import Address
+from streams.connect import client_options
 from streams.contract.topics import MAX_MESSAGE_BYTES
 
 #: The broker ends a transaction that a dead worker left open after this time; until then its readers wait.
@@ -38,10 +40,10 @@ class FencedProducer:
         self._producer = producer
 
     @classmethod
-    async def started(cls, bootstrap_servers: str, transactional_id: str) -> Self:
+    async def started(cls, brokers: Address, transactional_id: str) -> Self:
         """Return a producer that has fenced every earlier holder of the id."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap_servers,
+            **client_options(brokers),
             transactional_id=transactional_id,
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             acks="all",

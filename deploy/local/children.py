@@ -17,6 +17,7 @@ from deploy.local.keeper import Spec
 from deploy.local.ports import LOOPBACK, PortClaims
 from deploy.local.probes import gateway_ready, metrics_ready
 from deploy.local.process import Program
+from streams.brokers import SECURITY_VARIABLES
 from streams.provision import ProvisionError, provision
 
 KAFKA_PORT: Final = 9092
@@ -177,6 +178,8 @@ def variables(layout: Layout, stage: str, name: str) -> dict[str, str]:
     config, facts, ports = layout.config, layout.config.facts, layout.ports
     common = {
         "KAFKA_BOOTSTRAP_SERVERS": layout.broker.bootstrap_servers,
+        # This broker asks for nothing; what the user has set is for another cluster.
+        **dict.fromkeys(SECURITY_VARIABLES, ""),
         "WATCHTIME_GROUP": config.group,
         "STREAMS_PARTITIONS": str(facts.partitions),
         "STREAMS_SHARDS": str(facts.shards),

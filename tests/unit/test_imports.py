@@ -17,6 +17,7 @@ IO_LIBRARIES = frozenset(
 #: Modules of streams/ that hold rules and state only.
 PURE = (
     "aggregates",
+    "brokers",
     "clients",
     "contributions",
     "dedupe",
@@ -91,13 +92,22 @@ def test_rules_import_no_io(module):
     assert own <= {*PURE, "contract"}
 
 
+#: How any stage gets to the brokers: no rule of streams, and nothing that loads Faust.
+ACCESS = ("streams.brokers", "streams.connect")
 #: What a stage may import of the others beside the contract.
 ALLOWED = {
-    "gateway": (),
+    "gateway": ACCESS,
     "streams": (),
-    "sinks": ("streams.topic_id", "streams.failpoints", "streams.logs"),
+    "sinks": (*ACCESS, "streams.topic_id", "streams.failpoints", "streams.logs"),
     "athena": ("sinks",),  # reads the lake that sinks write
 }
+
+
+@pytest.mark.parametrize("module", ACCESS)
+def test_access_to_brokers_knows_no_stage(module):
+    names = imports_of(ROOT / f"{module.replace('.', '/')}.py")
+
+    assert {name for name in names if name.split(".")[0] in STAGES and name.count(".") == 1} <= {*ACCESS}
 
 
 @pytest.mark.parametrize("stage", ALLOWED)

@@ -12,7 +12,11 @@ from gateway.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 DOC = (ROOT / "docs/gateway.md").read_text()
-OTHER_NAMES = {"bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS", "group": "WATCHTIME_GROUP"}
+OTHER_NAMES = {
+    "bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS",
+    "group": "WATCHTIME_GROUP",
+    "security": "KAFKA_SECURITY_PROTOCOL",
+}
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Settings), ids=lambda field: field.name)
