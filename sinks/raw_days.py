@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from sinks.keys import ChunkKey, day_folder
@@ -44,14 +45,18 @@ def chunk_of(key: str) -> Chunk | None:
     return found and Chunk(found.topic, found.topic8, found.partition, found.first, found.dt, key)
 
 
-async def list_chunks(store: Store, dt: str) -> list[Chunk]:
-    """Return the chunks of every raw day that matters to `dt`, in the order of deliveries."""
-    days = [shift_dt(dt, offset) for offset in range(FIRST_DAY, LAST_DAY + 1)]
-    listings = await asyncio.gather(*(store.keys(day_folder(day)) for day in days))
+def raw_days_of(dt: str) -> list[str]:
+    """Return the raw days that matter to a day, in order."""
+    return [shift_dt(dt, offset) for offset in range(FIRST_DAY, LAST_DAY + 1)]
+
+
+async def list_chunks(store: Store, raw_days: Collection[str]) -> list[Chunk]:
+    """Return the chunks of raw days, in the order of deliveries."""
+    listings = await asyncio.gather(*(store.keys(day_folder(day)) for day in raw_days))
     return sorted(chunk for keys in listings for chunk in map(chunk_of, keys) if chunk is not None)
 
 
-async def read_chunks(store: Store, chunks: Sequence[Chunk]) -> AsyncIterator[tuple[Chunk, StoredObject]]:
+async def read_chunks(store: Store, chunks: Sequence[Chunk]) -> AsyncGenerator[tuple[Chunk, StoredObject], None]:
     """Yield the chunks with their objects, in order, reading a few ahead."""
     reads: dict[int, asyncio.Task[StoredObject | None]] = {}
     try:
@@ -100,7 +105,10 @@ class Continuity:
 
 def lines_of(chunk: Chunk, body: bytes, start: int) -> Iterator[RawLine]:
     r"""Yield a chunk's lines, numbered from `start`; lines end with `\n` only."""
-    lines = gzip.decompress(body).split(b"\n")
+    try:
+        lines = gzip.decompress(body).split(b"\n")
+    except (EOFError, OSError, zlib.error) as error:
+        raise RawHoleError(f"{chunk.key} is damaged and cannot be read ({error!r}): bring back a copy of it") from error
     if not lines[-1]:
         lines.pop()
     for number, value in enumerate(lines, start):

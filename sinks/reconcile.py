@@ -43,7 +43,7 @@ class Recount:
         """Prepare an empty recount of `dt`; `folder` takes the database and what spills (None: all in memory)."""
         if day_rule not in DAY_RULES:
             raise ValueError(f"STREAMS_DAY is {day_rule!r}; it must be one of {', '.join(DAY_RULES)}")
-        self.dt: Final = dt
+        self.dt = dt
         self.day_rule: Final = day_rule
         self.connection: Final = duckdb.connect(folder / "recount.duckdb" if folder else ":memory:")
         self.connection.execute("SET preserve_insertion_order = false")
@@ -51,7 +51,7 @@ class Recount:
             # What does not fit spills into files there.
             self.connection.execute(f"SET memory_limit = '{_MEMORY}'")
         self.connection.execute("SET TimeZone = 'UTC'")
-        self.connection.execute(sql.CREATE_LINE)
+        self.connection.execute(sql.create_line())
 
     def close(self) -> None:
         """Release the database."""

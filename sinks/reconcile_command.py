@@ -1,4 +1,7 @@
-"""`watchtime reconcile --dt D`: does the lake say what the raw archive says? Exit 0 yes, 1 no, 2 it cannot be told."""
+"""`watchtime reconcile`: does the lake say what the raw archive says? Exit 0 yes, 1 no, 2 it cannot be told.
+
+One day with --dt, or every day of a range with --from and --to: then each raw object is read once for all of them.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +10,35 @@ import asyncio
 import datetime
 import os
 import sys
-import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 from aiokafka.errors import KafkaError
-from rich.console import Console
 
 from sinks.lake import NoStackError
+from sinks.layout import LayoutError
 from sinks.provenance import ForeignObjectError
 from sinks.raw_days import RawHoleError
-from sinks.reconcile_day import Finding, Report, Stack, reconcile
+from sinks.reconcile_day import Finding, Stack
 from sinks.reconcile_lines import UnreadableLineError
+from sinks.reconcile_pass import Outcome, Untold
+from sinks.reconcile_progress import Progress, progress
+from sinks.reconcile_range import reconcile, reconcile_days
 from sinks.reconcile_settle import NotSettledError
 from sinks.store import StoreError
+from streams.contract.days import shift_dt
 from streams.topic_id import TopicIdError
 
 NO_DRIFT: Final = 0
 DRIFT: Final = 1
 UNTOLD: Final = 2
-_PLAIN_LINE_S: Final = 5.0
 #: Why it cannot be told whether a day is right.
 UNTOLD_ERRORS: Final = (
     ForeignObjectError,
     KafkaError,
+    LayoutError,
     NoStackError,
     NotSettledError,
     RawHoleError,
@@ -43,35 +50,97 @@ UNTOLD_ERRORS: Final = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("--dt", type=_day, required=True, metavar="YYYY-MM-DD", help="UTC day to compare")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--dt", type=_day, metavar="YYYY-MM-DD", help="UTC day to compare")
+    which.add_argument("--from", type=_day, dest="first", metavar="YYYY-MM-DD", help="first day of a range to compare")
+    parser.add_argument("--to", type=_day, dest="last", metavar="YYYY-MM-DD", help="last day of the range (today)")
     parser.add_argument("--wait", type=float, default=60.0, metavar="S", help="seconds to wait for the stages (60)")
-    parser.add_argument("--json", action="store_true", help="print the finding as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print what was found as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Reconcile one day and print what was found."""
-    try:
-        finding = find(Path(args.data_dir), args.dt, args.wait)
-    except UNTOLD_ERRORS as error:
-        if args.json:
-            sys.stdout.write(orjson.dumps({"dt": args.dt, "error": str(error)}).decode() + "\n")
-        sys.stderr.write(f"reconcile {args.dt}: {error}\n")
-        return UNTOLD
-    if args.json:
-        sys.stdout.write(orjson.dumps(finding.to_dict()).decode() + "\n")
-    else:
-        sys.stdout.write(render(finding))
-    return DRIFT if finding.drift else NO_DRIFT
+    """Reconcile and print what was found."""
+    return _run_day(args) if args.dt else _run_range(args)
 
 
 def find(data_dir: Path, dt: str, wait_s: float) -> Finding:
     """Reconcile one day of the stack in a data folder, with progress on standard error."""
     stack = Stack.of(data_dir, os.environ)
-    console = Console(stderr=True)
-    if console.is_terminal:
-        with console.status(f"reconcile {dt}") as status:
-            return asyncio.run(reconcile(stack, dt, wait_s, lambda text: status.update(f"reconcile {dt}: {text}")))
-    return asyncio.run(reconcile(stack, dt, wait_s, _plain_report(dt)))
+    with progress(f"reconcile {dt}") as shown:
+        return asyncio.run(reconcile(stack, dt, wait_s, shown.report))
+
+
+def _run_day(args: argparse.Namespace) -> int:
+    if args.last:
+        return _refuse(args.json, args.dt, "--to belongs to --from: give either --dt, or --from and --to")
+    try:
+        finding = find(Path(args.data_dir), args.dt, args.wait)
+    except UNTOLD_ERRORS as error:
+        return _refuse(args.json, args.dt, str(error))
+    sys.stdout.write(orjson.dumps(finding.to_dict()).decode() + "\n" if args.json else render(finding))
+    return DRIFT if finding.drift else NO_DRIFT
+
+
+def _refuse(as_json: bool, dt: str, why: str) -> int:  # noqa: FBT001 - as it was asked for
+    if as_json:
+        sys.stdout.write(orjson.dumps({"dt": dt, "error": why}).decode() + "\n")
+    sys.stderr.write(f"reconcile {dt}: {why}\n")
+    return UNTOLD
+
+
+def _run_range(args: argparse.Namespace) -> int:
+    first, last = args.first, args.last or datetime.datetime.now(datetime.UTC).date().isoformat()
+    title = f"{first} to {last}"
+    if first > last:
+        return _refuse(args.json, title, "the first day is after the last one")
+    days = [first]
+    while days[-1] < last:
+        days.append(shift_dt(days[-1], 1))
+    found: list[Outcome] = []
+    try:
+        stack = Stack.of(Path(args.data_dir), os.environ)
+        with progress(f"reconcile {title}") as shown:
+            asyncio.run(_each(stack, days, args, shown, found))
+    except UNTOLD_ERRORS as error:
+        return _refuse(args.json, title, str(error))
+    total = summary(found)
+    if args.json:
+        in_order = sorted(found, key=lambda outcome: outcome.dt)
+        days_told = [_told(outcome) for outcome in in_order]
+        sys.stdout.write(orjson.dumps({"from": first, "to": last, **total, "days": days_told}).decode() + "\n")
+    else:
+        sys.stdout.write("total " + " ".join(f"{name}={count}" for name, count in total.items()) + "\n")
+    return UNTOLD if total["untold"] else DRIFT if total["drift"] else NO_DRIFT
+
+
+async def _each(stack: Stack, days: list[str], args: argparse.Namespace, shown: Progress, found: list[Outcome]) -> None:
+    async with aclosing(reconcile_days(stack, days, args.wait, shown.report, shown.advance)) as outcomes:
+        async for outcome in outcomes:
+            found.append(outcome)
+            if args.json:
+                continue
+            if isinstance(outcome, Untold):
+                shown.say(f"{outcome.dt} cannot be told: {outcome.why}\n")
+            else:
+                shown.say(render(outcome.finding))
+
+
+def summary(outcomes: list[Outcome]) -> dict[str, int]:
+    """Return the sums over the days of a range; days that cannot be told are counted apart."""
+    told = [outcome.finding for outcome in outcomes if not isinstance(outcome, Untold)]
+    return {
+        "drift": sum(finding.drift for finding in told),
+        "days": len(outcomes),
+        "untold": len(outcomes) - len(told),
+        "rows": sum(finding.rows for finding in told),
+        "events": sum(finding.events for finding in told),
+    }
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Untold):
+        return {"dt": outcome.dt, "error": str(outcome.why)}
+    return outcome.finding.to_dict()
 
 
 def render(finding: Finding) -> str:
@@ -102,19 +171,6 @@ def difference_line(difference: dict[str, Any]) -> str:
         return f"{where}: missing in the file, or there twice; counted: {expected}"
     cells = (f"{name} {file[name]!r} instead of {value!r}" for name, value in expected.items() if file[name] != value)
     return f"{where}: {', '.join(cells)}"
-
-
-def _plain_report(dt: str) -> Report:
-    """Return a report that writes a line now and then, for logs."""
-    last = time.monotonic()
-
-    def report(text: str) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _PLAIN_LINE_S:
-            last = time.monotonic()
-            sys.stderr.write(f"reconcile {dt}: {text}\n")
-
-    return report
 
 
 def _day(text: str) -> str:

@@ -19,6 +19,8 @@ from streams.contract.rows import Table
 
 #: Differing rows that are kept for the report; all are counted.
 SHOWN: Final = 50
+#: Differing rows that are known again in a later comparison.
+_MARKED: Final = 100_000
 
 
 @dataclass(kw_only=True)
@@ -29,6 +31,17 @@ class Drift:
     differing: int = 0
     #: The first differing rows: table, id, and both sides (None: no such row).
     examples: list[dict[str, Any]] = field(default_factory=list)
+    #: What tells a differing row, with both sides as they are, from all others; of the examples in their order.
+    marks: set[int] = field(default_factory=set)
+    example_marks: list[int] = field(default_factory=list)
+
+    def add_unreadable(self, table: Table, dt: str, key: str, error: str) -> None:
+        """Count a file that cannot be read as one row that differs."""
+        mark = hash((key, error))
+        self.differing += 1
+        self.marks.add(mark)
+        self.examples.append({"table": table.name, "dt": dt, "id": key, "error": error})
+        self.example_marks.append(mark)
 
 
 def read_rows(table: Table, file: FileKey, body: bytes) -> pa.Table:
@@ -73,16 +86,26 @@ def compare(connection: duckdb.DuckDBPyConnection, table: Table, dt: str, drift:
     drift.rows += rows
     (differing,) = connection.execute(f"SELECT count(DISTINCT {id_column}) FROM ({unpaired})").fetchone() or (0,)
     drift.differing += differing
-    if not differing or len(drift.examples) >= SHOWN:
+    if not differing:
         return
-    cursor = connection.execute(f"FROM ({unpaired}) ORDER BY {id_column}, wanted DESC LIMIT {2 * SHOWN}")
-    pairs: dict[Any, dict[str, Any]] = {}
-    for *cells, wanted, _found in cursor.fetchall():
-        row = {name: _shown(cell) for name, cell in zip(table.columns, cells, strict=True)}
-        row_id = row[id_column]
-        pair = pairs.setdefault(row_id, {"table": table.name, "dt": dt, "id": row_id, "expected": None, "file": None})
+    # One number for a row and both its sides: whoever sees it twice has seen the same difference twice.
+    mark = f"bit_xor(hash('{table.name}', {values}, wanted, found))"
+    marked = f"SELECT {id_column}, {mark} AS mark FROM ({unpaired}) GROUP BY {id_column}"
+    drift.marks.update(
+        mark for (mark,) in connection.execute(f"SELECT mark FROM ({marked}) LIMIT {_MARKED}").fetchall()
+    )
+    cursor = connection.execute(f"FROM ({unpaired}) JOIN ({marked}) USING ({id_column}) ORDER BY ALL LIMIT {2 * SHOWN}")
+    pairs: dict[int, dict[str, Any]] = {}
+    for *cells, wanted, _found, mark in cursor.fetchall():
+        row = dict(zip((entry[0] for entry in cursor.description or ()), cells, strict=False))
+        row = {name: _shown(row[name]) for name in table.columns}
+        pair = pairs.setdefault(
+            mark, {"table": table.name, "dt": dt, "id": row[id_column], "expected": None, "file": None}
+        )
         pair["expected" if wanted else "file"] = row
-    drift.examples.extend(list(pairs.values())[: SHOWN - len(drift.examples)])
+    room = SHOWN - len(drift.examples)
+    drift.examples.extend(list(pairs.values())[:room])
+    drift.example_marks.extend(list(pairs)[:room])
 
 
 def _typed(table: Table) -> str:

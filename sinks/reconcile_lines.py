@@ -82,7 +82,7 @@ def _columns(line: RawLine) -> tuple[Any, ...]:
     delivered = _int(event.get("received_at"))
     if delivered is None:
         raise UnreadableLineError(
-            f"line {line.at} of day {line.broker_dt} has no received_at, which the archive writes into each event: "
+            f"a line of raw day {line.broker_dt} has no received_at, which the archive writes into each event: "
             f"{line.value[:200]!r}; was this object written by another program?",
         )
     seq, epoch = _int(event.get("seq")), _text(event.get("seq_epoch"))

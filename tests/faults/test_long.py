@@ -15,7 +15,8 @@ import pytest
 from deploy.load import is_whole, percentile
 from deploy.local.cache import Cache
 from deploy.open_loop import OpenLoop, Plan
-from sinks.reconcile_day import Stack, reconcile
+from sinks.reconcile_day import Stack
+from sinks.reconcile_range import reconcile
 from tests import oracle, proof
 from tests.faults.chaos import Chaos
 from tests.faults.progress import Progress, settled

@@ -21,7 +21,8 @@ from sinks.folder import FolderStore
 from sinks.keys import FileKey, topic8
 from sinks.provenance import ChunkProvenance
 from sinks.raw_days import RawHoleError
-from sinks.reconcile_day import Stack, reconcile
+from sinks.reconcile_day import Stack
+from sinks.reconcile_range import reconcile
 from sinks.reconcile_settle import NotSettledError
 from streams.contract.days import dt_of_ms
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, Table

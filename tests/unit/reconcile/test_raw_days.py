@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 
 from sinks.keys import ChunkKey
 from sinks.provenance import ChunkProvenance
-from sinks.raw_days import Chunk, Continuity, RawHoleError, chunk_of, lines_of, list_chunks, read_chunks
+from sinks.raw_days import Chunk, Continuity, RawHoleError, chunk_of, lines_of, list_chunks, raw_days_of, read_chunks
 from sinks.reconcile_command import render
 from sinks.reconcile_day import Finding
 from sinks.reconcile_settle import lag
@@ -56,7 +56,7 @@ async def test_days_before_and_after_are_listed_in_the_order_of_offsets() -> Non
     for name in [*keys, *too_far, "raw/2026/03/10/firehose-1-2026-03-10-00-00-00-abc"]:
         await store.put(name, b"", {}, etag=None)
 
-    chunks = await list_chunks(store, "2026-03-10")
+    chunks = await list_chunks(store, raw_days_of("2026-03-10"))
 
     assert [(found.partition, found.first) for found in chunks] == [(0, 10), (0, 90), (0, 1_000), (1, 5), (1, 7)]
 

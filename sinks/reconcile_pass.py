@@ -1,0 +1,169 @@
+"""One look at days: their raw lines are read and counted, and what comes out is compared with their files.
+
+Days are looked at in order, and each raw object is read once, though it matters to 25 days.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from sinks.keys import ANALYTICS, FileKey
+from sinks.provenance import ForeignObjectError
+from sinks.raw_days import Chunk, Continuity, RawHoleError, lines_of, list_chunks, raw_days_of, read_chunks
+from sinks.reconcile_compare import Drift, compare, load_files, read_rows
+from sinks.reconcile_day import Finding, Report, check_ends
+from sinks.reconcile_lines import UnreadableLineError
+from sinks.reconcile_rolling import RollingRecount
+from sinks.reconcile_settle import Log, Offsets
+from sinks.store import Store, StoredObject
+from streams.contract.days import DayRule, dt_of_ms
+from streams.contract.rows import Table
+from streams.contract.topics import EVENTS
+
+#: Places of lines: the number of the object in the order of deliveries, then the number of the line in these bits.
+_LINE_BITS: Final = 32
+
+#: Told how many raw objects are read, and of how many.
+Advance = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A day that was compared."""
+
+    finding: Finding
+    drift: Drift
+    #: Whether lines may still come in that count on the day.
+    is_open: bool
+
+    @property
+    def dt(self) -> str:
+        """The day."""
+        return self.finding.dt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untold:
+    """A day about which nothing can be said."""
+
+    dt: str
+    why: Exception
+
+
+Outcome = Compared | Untold
+
+
+class Source(NamedTuple):
+    """What is looked at, and how it counts."""
+
+    store: Store
+    log: Log
+    day_rule: DayRule
+    tables: Sequence[Table]
+
+
+class Pass:
+    """One look at some days; used once."""
+
+    def __init__(self, source: Source, report: Report, advance: Advance) -> None:
+        self._store, self._log = source.store, source.log
+        self._source = source
+        self._report = report
+        self._advance = advance
+        #: In the order of deliveries.
+        self._chunks: list[Chunk] = []
+        self._places: dict[str, int] = {}
+        self._metadata: dict[str, dict[str, str]] = {}
+        self._read = 0
+        #: Raw days whose objects cannot be read, and why.
+        self._broken: dict[str, Exception] = {}
+
+    async def run(self, days: Sequence[str], ends: Offsets, current: str) -> AsyncGenerator[Outcome, None]:
+        """Yield what there is to say of each day; `ends` are the raw ends that files and archive cover."""
+        raw_days = sorted({raw_day for dt in days for raw_day in raw_days_of(dt)})
+        self._report("listing raw objects")
+        self._chunks = [chunk for chunk in await list_chunks(self._store, raw_days) if chunk.topic == EVENTS]
+        self._places = {chunk.key: number << _LINE_BITS for number, chunk in enumerate(self._chunks)}
+        by_day = sorted(self._chunks, key=lambda chunk: chunk.dt)
+        with tempfile.TemporaryDirectory(prefix="watchtime-reconcile-") as folder:
+            recount = RollingRecount(self._source.day_rule, Path(folder))
+            try:
+                async with aclosing(read_chunks(self._store, by_day)) as objects:
+                    for dt in days:
+                        last = raw_days_of(dt)[-1]
+                        await self._take(recount, objects, sum(chunk.dt <= last for chunk in by_day))
+                        yield await self._look(recount, dt, ends, current)
+            finally:
+                recount.close()
+
+    async def _take(
+        self, recount: RollingRecount, objects: AsyncIterator[tuple[Chunk, StoredObject]], count: int
+    ) -> None:
+        """Read on until `count` objects are read."""
+        while self._read < count:
+            chunk, found = await anext(objects)
+            self._metadata[chunk.key] = dict(found.stat.metadata)
+            try:
+                lines = lines_of(chunk, found.body, self._places[chunk.key])
+                await asyncio.to_thread(recount.add_raw_day, chunk.dt, lines)
+            except (RawHoleError, UnreadableLineError) as why:
+                self._broken.setdefault(chunk.dt, why)
+            self._read += 1
+            self._report(f"reading raw objects: {self._read:,} of {len(self._chunks):,}")
+            self._advance(self._read, len(self._chunks))
+
+    async def _look(self, recount: RollingRecount, dt: str, ends: Offsets, current: str) -> Outcome:
+        raw_days = raw_days_of(dt)
+        is_open = raw_days[-1] >= dt_of_ms(time.time_ns() // 1_000_000)
+        chunks = [chunk for chunk in self._chunks if raw_days[0] <= chunk.dt <= raw_days[-1]]
+        for raw_day in raw_days:
+            if raw_day in self._broken:
+                return Untold(dt=dt, why=self._broken[raw_day])
+        try:
+            continuity = Continuity()
+            for chunk in chunks:
+                continuity.see(chunk, self._metadata[chunk.key])
+            # A window that ends before today may leave out newer chunks; one that does not must reach the raw ends.
+            if is_open:
+                await check_ends(continuity, current, self._log, ends, await self._log.starts(EVENTS))
+        except (RawHoleError, ForeignObjectError) as why:
+            return Untold(dt=dt, why=why)
+        self._report("counting")
+        await asyncio.to_thread(recount.stand_at, dt, raw_days)
+        beyond = await asyncio.to_thread(recount.judge)
+        drift = await self._compare(recount)
+        finding = Finding(
+            dt=dt,
+            drift=drift.differing,
+            rows=drift.rows,
+            events=recount.events(),
+            chunks=len(chunks),
+            counted_again=beyond.counted_again,
+            dropped=beyond.dropped,
+            differences=drift.examples,
+        )
+        return Compared(finding=finding, drift=drift, is_open=is_open)
+
+    async def _compare(self, recount: RollingRecount) -> Drift:
+        drift, dt = Drift(), recount.dt
+        for table in self._source.tables:
+            self._report(f"comparing {table.name}")
+            files = []
+            for key in await self._store.keys(f"{ANALYTICS}{table.name}/dt={dt}/"):
+                name, found = FileKey.parse(key), await self._store.get(key)
+                if name is None or found is None:
+                    continue
+                try:
+                    files.append(read_rows(table, name, found.body))
+                except ValueError as error:
+                    drift.add_unreadable(table, dt, key, str(error))
+            load_files(recount.connection, table, files)
+            compare(recount.connection, table, dt, drift)
+        return drift
