@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "forget": Command("deploy.forget", "erase a client from state, rows and archive"),
     "athena": Command("athena.athena_command", "the lake's tables, views and queries on Athena"),
     "topics": Command("deploy.topics", "create and check the topics on any Kafka cluster"),
+    "acls": Command("deploy.acls_command", "the rights that each role needs on a Kafka cluster"),
     "doctor": Command("deploy.doctor", "say what this machine lacks; install and download it"),
 }
 

@@ -21,6 +21,8 @@ from deploy.errors import DeployError
 from deploy.local.cache import Cache
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.process import Child, Program, log_tail
+from streams.brokers import Address, Brokers, Security
+from streams.connect import client_options
 
 HEAP_MB: Final = 512
 #: For a broker that lives for seconds: starts in half the time, but is slower under load. Not for benchmarks.
@@ -59,11 +61,23 @@ class BrokerPlace:
     overrides: Mapping[str, str] = field(default_factory=dict)
     #: More options of the Java machine.
     jvm: Sequence[str] = ()
+    heap_mb: int = HEAP_MB
+    #: Id of the cluster that this broker belongs to; none: one of its own.
+    cluster_id: str = ""
+    #: More arguments of the first format, such as the users of a cluster.
+    format_arguments: Sequence[str] = ()
+    #: How its readiness is asked for.
+    security: Security = field(default_factory=Security)
 
     @property
     def bootstrap_servers(self) -> str:
         """Address for clients."""
         return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def brokers(self) -> Brokers:
+        """Address, and how to get in."""
+        return Brokers(self.bootstrap_servers, self.security)
 
 
 def properties(place: BrokerPlace) -> dict[str, str]:
@@ -117,24 +131,29 @@ def prepare(place: BrokerPlace, cache: Cache) -> None:
     # A format that was interrupted leaves a folder without meta.properties, which is written last.
     shutil.rmtree(place.folder / "data", ignore_errors=True)
     # May begin with a dash, hence one argument with "=" below.
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    cluster_id = place.cluster_id or new_cluster_id()
     command = [*_java(place, cache), "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
     done = subprocess.run(  # noqa: S603 - fixed command
-        [*command, "--config", str(config)], capture_output=True, text=True, check=False
+        [*command, "--config", str(config), *place.format_arguments], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise BrokerError(f"formatting {place.folder / 'data'} failed:\n{done.stdout}{done.stderr}")
 
 
-async def is_ready(bootstrap_servers: str) -> bool:
+def new_cluster_id() -> str:
+    """Return an id that no other cluster has."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
+async def is_ready(brokers: Address) -> bool:
     """Tell whether the broker takes part in its cluster and answers clients."""
-    host, _, port = bootstrap_servers.rpartition(":")
+    host, _, port = (brokers if isinstance(brokers, str) else brokers.servers).rpartition(":")
     try:
         _, writer = await asyncio.open_connection(host, int(port))
     except OSError:
         return False
     writer.close()
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=5_000)
+    admin = AIOKafkaAdminClient(**client_options(brokers), request_timeout_ms=5_000)
     try:
         await admin.start()
         cluster = await admin.describe_cluster()
@@ -183,7 +202,7 @@ class LocalBroker:
         out = self.place.folder / "broker.log"
         self._child = Child(program(self.place, self._cache, out))
         async with asyncio.timeout(READY_TIMEOUT_S):
-            while not await is_ready(self.bootstrap_servers):
+            while not await is_ready(self.place.brokers):
                 if self._child.exit_code() is not None:
                     raise BrokerError(f"the broker in {self.place.folder} ended while starting:\n{log_tail(out)}")
                 await asyncio.sleep(0.1)
@@ -213,7 +232,7 @@ def _java(place: BrokerPlace, cache: Cache) -> list[str]:
     return [
         "java",
         *classes,
-        f"-Xmx{HEAP_MB}m",
+        f"-Xmx{place.heap_mb}m",
         *more,
         *place.jvm,
         "-XX:+ExitOnOutOfMemoryError",

@@ -127,7 +127,7 @@ def _kafka(layout: Layout) -> Spec:
         stage="kafka",
         program=broker.program(place, layout.cache, layout.log("kafka")),
         prepare=partial(asyncio.to_thread, broker.prepare, place, layout.cache),
-        ready=partial(broker.is_ready, place.bootstrap_servers),
+        ready=partial(broker.is_ready, place.brokers),
         settle=make_topics,
         grace_s=broker.STOP_GRACE_S,
     )
