@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument("--first-day", metavar="DAY", help="first day with data (default: the lake is asked)")
         one.add_argument("--last-day", default="NOW", help="NOW+1DAYS where days are local ones (default: %(default)s)")
         one.add_argument("--results", default="", metavar="URL", help="where results go (default: in the lake)")
+        one.add_argument("--results-key", default="", metavar="ARN", help="KMS key of results (default: S3's own)")
         one.add_argument("--reference", default="", metavar="URL", help="bucket of the replaced pipeline")
         one.add_argument("--scan-limit-gb", type=float, default=100.0, help="what one query may read (default: 100)")
     query.add_argument("sql", metavar="SQL", nargs="?", help="a query; - reads it from standard input")
@@ -106,6 +107,7 @@ def target_of(args: argparse.Namespace, environ: Mapping[str, str]) -> Target:
         first_day=args.first_day or first_day_in(url, environ),
         last_day=args.last_day,
         results=args.results,
+        results_key=args.results_key,
         reference=args.reference.rstrip("/"),
         scan_limit=int(args.scan_limit_gb * 1_000_000_000),
     )

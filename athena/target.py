@@ -24,6 +24,7 @@ MIN_SCAN_LIMIT: Final = 10_000_000
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,127}")
 _WORKGROUP: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _LAKE: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/'{}]+)*")
+_KMS_KEY: Final = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 _LAST_DAY: Final = re.compile(r"NOW(\+\d{1,2}DAYS?)?|\d{4}-\d{2}-\d{2}")
 
 
@@ -47,6 +48,8 @@ class Target:
     workgroup: str = "watchtime"
     #: Where Athena puts results: s3://bucket/prefix/; empty: athena-results/ beside the lake's folders.
     results: str = ""
+    #: ARN of the KMS key that results are encrypted with; empty: S3's own key.
+    results_key: str = ""
     #: The replaced pipeline's bucket; empty: none.
     reference: str = ""
     #: Bytes that one query may read.
@@ -62,6 +65,11 @@ class Target:
             ("database", _NAME.fullmatch(self.database), "small letters, digits and _"),
             ("workgroup", _WORKGROUP.fullmatch(self.workgroup), "letters, digits and . _ -"),
             ("results", not self.results or _LAKE.fullmatch(self.results.rstrip("/")), "s3://bucket/prefix/"),
+            (
+                "results_key",
+                not self.results_key or _KMS_KEY.fullmatch(self.results_key),
+                "arn:aws:kms:REGION:ID:key/…",
+            ),
             ("reference", not self.reference or _LAKE.fullmatch(self.reference), "s3://bucket or s3://bucket/prefix"),
             ("scan_limit", self.scan_limit >= MIN_SCAN_LIMIT, f"{MIN_SCAN_LIMIT} bytes or more"),
         ]
@@ -116,10 +124,13 @@ def views() -> list[Definition]:
 
 def workgroup_configuration(target: Target) -> dict[str, Any]:
     """Return the workgroup's configuration as Athena's API takes it."""
+    encryption = {"EncryptionOption": "SSE_S3"}
+    if target.results_key:
+        encryption = {"EncryptionOption": "SSE_KMS", "KmsKey": target.results_key}
     return {
         "ResultConfiguration": {
             "OutputLocation": target.results_folder,
-            "EncryptionConfiguration": {"EncryptionOption": "SSE_S3"},
+            "EncryptionConfiguration": encryption,
         },
         "EnforceWorkGroupConfiguration": True,
         "PublishCloudWatchMetricsEnabled": True,

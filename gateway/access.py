@@ -14,7 +14,7 @@ from typing import Final
 
 from aiohttp import web
 
-from gateway.addresses import client_address
+from gateway.addresses import Proxies, client_address
 from gateway.answers import Refusal
 from gateway.buckets import Buckets
 from gateway.keyring import Keyring
@@ -44,7 +44,7 @@ class Access:
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.auth: Final = settings.auth
-        self._proxies = settings.trusted_proxies
+        self._proxies = Proxies(settings.trusted_proxies)
         self._clock_s = clock_s
         self.monotonic_s: Final = monotonic_s
         self._files: list[WatchedFile[Keyring] | WatchedFile[frozenset[str]]] = []

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
+import ipaddress
+from collections.abc import Container, Iterable
 
 
-def client_address(peer: str, forwarded: list[str], trusted: AbstractSet[str]) -> str:
+class Proxies:
+    """The proxies whose word is taken: addresses, and networks (10.0.0.0/16), as a load balancer has many."""
+
+    def __init__(self, named: Iterable[str]) -> None:
+        """Take a list; ValueError names the entry that is neither."""
+        self._networks = [ipaddress.ip_network(one, strict=False) for one in named]
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._networks)
+
+    def __contains__(self, address: object) -> bool:
+        """Whether an address is one of them."""
+        try:
+            found = ipaddress.ip_address(str(address))
+        except ValueError:
+            return False
+        return any(found in network for network in self._networks)
+
+
+def client_address(peer: str, forwarded: list[str], trusted: Container[str]) -> str:
     """Return the address of the client.
 
     `peer` is who is connected, `forwarded` the X-Forwarded-For headers in order. Each proxy appends whom it saw, so

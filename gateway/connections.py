@@ -16,6 +16,7 @@ from typing import Final, cast
 
 from aiohttp import web
 
+from gateway.addresses import Proxies
 from gateway.settings import Settings
 
 #: How long an idle connection is kept between requests.
@@ -39,7 +40,7 @@ class Connections:
         self.monotonic_s: Final = monotonic_s
         self._most = settings.max_connections
         self._most_per_address = settings.limit("connections_per_address", _PER_ADDRESS)
-        self._proxies = settings.trusted_proxies
+        self._proxies = Proxies(settings.trusted_proxies)
         self._refused = refused
         self._guarded: dict[object, Guarded] = {}
         self._by_address: Counter[str] = Counter()

@@ -50,6 +50,17 @@ def test_the_workgroup_limits_what_a_query_reads_and_where_results_go(account: A
     assert found["EngineVersion"]["SelectedEngineVersion"] == "Athena engine version 3"
 
 
+def test_results_are_encrypted_with_the_key_that_was_named(account: Account) -> None:
+    key = "arn:aws:kms:eu-west-1:123456789012:key/1a2b"
+    apply(account, replace(TARGET, results_key=key))
+
+    found = account.athena.get_work_group(WorkGroup="watchtime")["WorkGroup"]["Configuration"]
+    encryption = found["ResultConfiguration"]["EncryptionConfiguration"]
+    assert encryption == {"EncryptionOption": "SSE_KMS", "KmsKey": key}
+    with pytest.raises(TargetError, match="results_key"):
+        replace(TARGET, results_key="alias/watchtime")
+
+
 def test_a_second_run_changes_no_table(account: Account) -> None:
     apply(account)
     account.requests.clear()

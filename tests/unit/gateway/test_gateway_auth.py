@@ -10,7 +10,7 @@ import stat
 import pytest
 
 from gateway import keyring
-from gateway.addresses import client_address
+from gateway.addresses import Proxies, client_address
 from gateway.keyring import Keyring, KeyringError, new_key
 from gateway.lists import entries, revoke
 from gateway.settings import Settings
@@ -145,10 +145,13 @@ def test_a_file_counts_when_it_changes_and_the_last_good_one_when_it_is_broken(t
         ("10.0.0.1", ["forged, 1.1.1.1"], "1.1.1.1"),
         ("10.0.0.1", ["forged", "1.1.1.1 , 10.0.0.2"], "1.1.1.1"),
         ("10.0.0.1", [], "10.0.0.1"),
+        ("10.1.7.7", ["forged, 1.1.1.1"], "1.1.1.1"),
+        ("10.2.0.1", ["1.1.1.1"], "10.2.0.1"),
+        ("no address", ["1.1.1.1"], "no address"),
     ],
 )
 def test_only_trusted_proxies_are_believed(peer, forwarded, address):
-    assert address == client_address(peer, forwarded, {"10.0.0.1", "10.0.0.2"})
+    assert address == client_address(peer, forwarded, Proxies(["10.0.0.1", "10.0.0.2", "10.1.0.0/16"]))
 
 
 @pytest.fixture
