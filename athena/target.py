@@ -68,7 +68,7 @@ class Target:
             (
                 "results_key",
                 not self.results_key or _KMS_KEY.fullmatch(self.results_key),
-                "arn:aws:kms:REGION:ID:key/…",
+                "arn:aws:kms:…:key/…",
             ),
             ("reference", not self.reference or _LAKE.fullmatch(self.reference), "s3://bucket or s3://bucket/prefix"),
             ("scan_limit", self.scan_limit >= MIN_SCAN_LIMIT, f"{MIN_SCAN_LIMIT} bytes or more"),
