@@ -14,15 +14,15 @@ _WIDTH: Final = {kind: len(table.counters) for kind, table in TABLE_BY_KIND.item
 class Aggregate:
     """One share: counters of one row from one raw partition."""
 
-    __slots__ = ("_shard", "changed", "channel", "channel_ts", "counters", "key", "offset", "updated_at")
+    __slots__ = ("_shard", "at", "changed", "channel", "channel_ts", "counters", "key")
 
     def __init__(self, key: bytes, counters: list[int]) -> None:
         self.key = key
         #: Partition of `watch.partials`; -1 until it is asked for: most of what is restored never changes again.
         self._shard = -1
         self.counters = counters
-        self.offset = -1
-        self.updated_at = 0
+        #: Raw offset and broker time (ms) of the newest record in the counters.
+        self.at = (-1, 0)
         self.channel: str | None = None
         self.channel_ts = 0
         self.changed = False
@@ -36,20 +36,20 @@ class Aggregate:
 
     def name_channel(self, channel: str, delivered_ms: int) -> None:
         """Take the channel of the latest delivery; of equal ones the greater name in UTF-8 bytes."""
-        if delivered_ms < self.channel_ts or (delivered_ms == self.channel_ts and channel == self.channel):
-            return
-        if delivered_ms > self.channel_ts or self.channel is None or channel.encode() > self.channel.encode():
+        if delivered_ms > self.channel_ts or self.channel is None:
+            self.channel, self.channel_ts = channel, delivered_ms
+        elif delivered_ms == self.channel_ts and channel != self.channel and channel.encode() > self.channel.encode():
             self.channel = channel
-            self.channel_ts = delivered_ms
 
     def encode(self, generation: int) -> bytes:
         """Return the stored form."""
+        offset, updated_at = self.at
         return encode(
             Share(
                 v=VERSION,
-                offset=self.offset,
+                offset=offset,
                 counters=self.counters,
-                updated_at=self.updated_at,
+                updated_at=updated_at,
                 channel=self.channel,
                 channel_ts=self.channel_ts,
                 generation=generation,
@@ -75,7 +75,7 @@ class Aggregates:
         except KeyError:
             aggregate = self._new(dt, kind, row_id)
         aggregate.counters[column] += amount
-        aggregate.offset, aggregate.updated_at = at
+        aggregate.at = at
         if not aggregate.changed:
             aggregate.changed = True
             self._changed.append(aggregate)
@@ -94,8 +94,7 @@ class Aggregates:
             counters += [0] * (_WIDTH[kind] - len(counters))
         aggregate = Aggregate(stored_key, counters)
         self._days.setdefault(dt, {}).setdefault(kind, {})[row_id] = aggregate
-        aggregate.offset = share.offset
-        aggregate.updated_at = share.updated_at
+        aggregate.at = share.offset, share.updated_at
         aggregate.channel = share.channel
         aggregate.channel_ts = share.channel_ts
 

@@ -28,9 +28,6 @@ CLIENT_HOURS: Final = 35 * 24
 #: topic's retention takes none that is in use.
 REFRESH_HOURS: Final = 10 * 24
 
-#: An epoch of up to so many interval bounds is a record of a common size.
-_FEW_BOUNDS: Final = 32
-
 Piece = tuple[bytes, bytes | None]
 
 
@@ -42,8 +39,6 @@ class Clients:
         self._clients: dict[str, Client] = {}
         self._changed: dict[str, Client] = {}
         self._gone: list[Piece] = []
-        #: What is to be written of torn epochs, beyond one record of a common size each.
-        self._extra = 0
 
     def __len__(self) -> int:
         """Return the number of clients."""
@@ -53,20 +48,23 @@ class Clients:
         """Return whether the client did not send the event before. `place`: (raw offset, line)."""
         hour = broker_ms // HOUR_MS
         client = self._clients.get(client_id)
+        if client is None or hour != client.hour:
+            client = self._seen(client_id, client, hour)
+        if not self.dedupe.is_first(client, event, place):
+            return False
+        self._changed[client_id] = client
+        return True
+
+    def _seen(self, client_id: str, client: Client | None, hour: int) -> Client:
+        """Take note of a record of a client that is new, or whose last record is of another hour."""
         if client is None or hour - client.hour >= CLIENT_HOURS:
             self.drop(client_id)
             client = self._clients[client_id] = Client(hour)
             self._changed[client_id] = client
-        if hour > client.hour:
+        elif hour > client.hour:
             client.hour = hour
             self._changed[client_id] = client
-        first = self.dedupe.is_first(client, event, place)
-        if first:
-            self._changed[client_id] = client
-            epoch = client.epochs.get(event.seq_epoch) if event.seq_epoch else None
-            if epoch is not None and len(epoch.intervals) > _FEW_BOUNDS:
-                self._extra += len(epoch.intervals) // _FEW_BOUNDS
-        return first
+        return client
 
     def drop(self, client_id: str) -> None:
         """Drop a client and take its pieces away."""
@@ -110,11 +108,11 @@ class Clients:
     @property
     def changed_count(self) -> int:
         """About how many records of a common size `take_changed` would give."""
-        return len(self._changed) + len(self._gone) + self._extra
+        return len(self._changed) + len(self._gone) + self.dedupe.torn
 
     def take_changed(self) -> list[Piece]:
         """Return the pieces that changed since the last call."""
-        pieces, self._gone, self._extra = self._gone, [], 0
+        pieces, self._gone, self.dedupe.torn = self._gone, [], 0
         for client_id, client in self._changed.items():
             pieces += _changed_pieces(client_id, client)
             client.changed_epochs.clear()

@@ -5,7 +5,7 @@ The rules are those of the reference's batch processor; they look at one event a
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from streams.contract.event import MAX_DELTA_MS, Event
 from streams.contract.rows import INGEST_COUNTERS, WATCH_COUNTERS
@@ -23,21 +23,13 @@ DUPLICATE: Final = INGEST_COUNTERS.index("duplicate_events")
 MOVED: Final = INGEST_COUNTERS.index("moved_events")
 
 
-class Contribution(NamedTuple):
-    """What an event adds: `amount` to counter `column` of its video and its channel, 1 to an ingest counter.
+#: What an event adds, as (video_id, channel, column, amount, ignored): `amount` to counter `column` of its video and
+#: its channel, 1 to the ingest counter `ignored`. None: that row gets nothing. The hour and client rows get what the
+#: video gets. A plain tuple, for there is one for each event.
+Contribution: TypeAlias = tuple[str | None, str | None, int, int, int | None]
 
-    `video_id` and `channel` are None where that row gets nothing. The hour and client rows get what the video gets.
-    """
-
-    video_id: str | None
-    channel: str | None
-    column: int
-    amount: int
-    ignored: int | None
-
-
-_NOTHING: Final = Contribution(None, None, FG, 0, None)
-_NO_VIDEO: Final = Contribution(None, None, FG, 0, NO_VIDEO)
+_NOTHING: Final = (None, None, FG, 0, None)
+_NO_VIDEO: Final = (None, None, FG, 0, NO_VIDEO)
 
 
 def contribution_of(event: Event) -> Contribution:
@@ -50,8 +42,8 @@ def contribution_of(event: Event) -> Contribution:
             return _NO_VIDEO
         column = AD if event.ad is True else BG if event.watch_mode == "background" else FG
         if not event.channel_name:
-            return Contribution(event.video_id, None, column, delta_ms, NO_CHANNEL)
-        return Contribution(event.video_id, event.channel_name, column, delta_ms, None)
+            return event.video_id, None, column, delta_ms, NO_CHANNEL
+        return event.video_id, event.channel_name, column, delta_ms, None
     if event.event_type == "video_start":
-        return Contribution(event.video_id or None, event.channel_name or None, VIEWS, 1, None)
+        return event.video_id or None, event.channel_name or None, VIEWS, 1, None
     return _NOTHING

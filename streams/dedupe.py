@@ -18,6 +18,8 @@ RING_SLOTS: Final = 16
 SLOT_IDS: Final = 64
 RING_IDS: Final = RING_SLOTS * SLOT_IDS
 HASH_BYTES: Final = 8
+#: An epoch of up to so many interval bounds is a record of a common size.
+FEW_BOUNDS: Final = 32
 SLOT_BYTES: Final = SLOT_IDS * HASH_BYTES
 
 
@@ -34,9 +36,6 @@ class Epoch:
     def add(self, seq: int) -> bool:
         """Add a number; return False when it was there."""
         intervals = self.intervals
-        if intervals and seq == intervals[-1] + 1:  # in order: nearly always
-            intervals[-1] = seq
-            return True
         # An odd position lies inside an interval: `first` is its left neighbour.
         at = bisect_right(intervals, seq)
         if at % 2 or (at and intervals[at - 1] == seq):
@@ -138,12 +137,44 @@ class Dedupe:
         #: Sequence numbers counted as seen without having been seen; epochs that left. For metrics.
         self.given_up = 0
         self.epochs_dropped = 0
+        #: What is to be written of torn epochs, beyond one record of a common size each; whoever writes sets it to 0.
+        self.torn = 0
 
     def is_first(self, client: Client, event: Event, at: tuple[int, int]) -> bool:
         """Return whether the event was not seen before, and remember it. `at`: (raw offset, line)."""
-        seq, seq_epoch = event.seq, event.seq_epoch
-        if seq is not None and seq_epoch and 0 <= seq <= MAX_SEQ:
-            return self._is_first_seq(client, seq_epoch, seq, at)
+        seq, name = event.seq, event.seq_epoch
+        if seq is None or not name or not 0 <= seq <= MAX_SEQ:
+            return self._is_first_id(client, event)
+        epoch = client.epochs.get(name) or self._new_epoch(client, name, at)
+        intervals = epoch.intervals
+        if intervals and seq == intervals[-1] + 1:  # in order: nearly always
+            intervals[-1] = seq
+        elif not self._add_out_of_order(epoch, seq):
+            return False
+        epoch.touched = at
+        if name not in client.changed_epochs:
+            client.changed_epochs.add(name)
+            self.torn += len(intervals) // FEW_BOUNDS
+        return True
+
+    def _new_epoch(self, client: Client, name: str, at: tuple[int, int]) -> Epoch:
+        if len(client.epochs) >= MAX_EPOCHS:
+            oldest = min(client.epochs, key=lambda known: client.epochs[known].touched)
+            del client.epochs[oldest]
+            client.changed_epochs.add(oldest)
+            self.epochs_dropped += 1
+        epoch = client.epochs[name] = Epoch([], at)
+        return epoch
+
+    def _add_out_of_order(self, epoch: Epoch, seq: int) -> bool:
+        if not epoch.add(seq):
+            return False
+        if len(epoch.intervals) > 2 * MAX_INTERVALS:
+            self.given_up += epoch.close_lowest_gap()
+        self.torn += len(epoch.intervals) // FEW_BOUNDS
+        return True
+
+    def _is_first_id(self, client: Client, event: Event) -> bool:
         if event.event_id is None:
             return True
         if client.ring is None:
@@ -152,21 +183,4 @@ class Dedupe:
         if not client.ring.add(digest):
             return False
         client.changed_slots.add(client.ring.newest_slot)
-        return True
-
-    def _is_first_seq(self, client: Client, name: str, seq: int, at: tuple[int, int]) -> bool:
-        epoch = client.epochs.get(name)
-        if epoch is None:
-            if len(client.epochs) >= MAX_EPOCHS:
-                oldest = min(client.epochs, key=lambda known: client.epochs[known].touched)
-                del client.epochs[oldest]
-                client.changed_epochs.add(oldest)
-                self.epochs_dropped += 1
-            epoch = client.epochs[name] = Epoch([], at)
-        if not epoch.add(seq):
-            return False
-        if len(epoch.intervals) > 2 * MAX_INTERVALS:
-            self.given_up += epoch.close_lowest_gap()
-        epoch.touched = at
-        client.changed_epochs.add(name)
         return True

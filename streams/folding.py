@@ -24,6 +24,8 @@ from streams.transactions import FencedProducer, Record
 #: Bounds of one micro-batch: changed keys and seconds of folding before it is written (a fetch bounds the bytes).
 MAX_PENDING: Final = 12_000
 MAX_FOLD_S: Final = 0.5
+#: The bounds are looked at each time that so many events are folded: to look takes as long as to fold half an event.
+LOOK_EVERY_EVENTS: Final = 200
 #: How long folding may keep the event loop, and with it the heartbeats, to itself.
 _SLICE_S: Final = 0.05
 #: An idle partition writes its marker this often, so that the topic's retention does not take it.
@@ -121,12 +123,15 @@ class FoldingOwner:
     async def process(self, records: Sequence[Any]) -> None:
         """Fold records and write what changed, in as many transactions as the bounds ask for."""
         assert self._state is not None  # noqa: S101 (taken before it is given work)
-        events, started = 0, time.monotonic()
-        slice_started = started
+        state, events, look_at = self._state, 0, LOOK_EVERY_EVENTS
+        started = slice_started = time.monotonic()
         for record in records:
-            events += self._fold(self._state, record)
+            events += self._fold(state, record)
+            if events < look_at:
+                continue
+            look_at = events + LOOK_EVERY_EVENTS
             now = time.monotonic()
-            if self._state.pending >= MAX_PENDING or now - started >= MAX_FOLD_S:
+            if state.pending >= MAX_PENDING or now - started >= MAX_FOLD_S:
                 await self._commit()
                 started = slice_started = time.monotonic()
             elif now - slice_started >= _SLICE_S:

@@ -83,6 +83,8 @@ _INT_FIELDS = ("watch_ms_delta", "seq", "received_at", "tz_offset_min")
 
 def decode_events(value: bytes) -> Sequence[Event | None]:
     """Return the event of each line of a record's value, None for a line that counts as invalid."""
+    if 0 <= value.find(b"\n") == len(value) - 1:  # one line: white space at its end is JSON's
+        return (decode_line(value),)
     if value.isascii() or _is_utf8(value):
         try:
             events = _decoder.decode_lines(value)
