@@ -24,7 +24,7 @@ from sinks.raw_days import RawHoleError
 from sinks.reconcile_day import Stack
 from sinks.reconcile_range import reconcile
 from sinks.reconcile_settle import NotSettledError
-from streams.contract.days import dt_of_ms
+from streams.contract.days import dt_of_ms, shift_dt
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, Table
 from streams.contract.topics import ARCHIVE_GROUP, EVENTS, PARTIALS_GROUP
 from streams.topic_id import topic_ids
@@ -139,10 +139,13 @@ class Made:
         return json.dumps(fields).encode()
 
     def run(self, *arguments: str) -> int:
+        return self.run_days("--dt", self.dt, *arguments)
+
+    def run_days(self, *arguments: str) -> int:
         parser = argparse.ArgumentParser()
         parser.add_argument("--data-dir", type=Path, default=self.data_dir)
         reconcile_command.add_arguments(parser)
-        return reconcile_command.run(parser.parse_args(["--dt", self.dt, "--wait", "20", *arguments]))
+        return reconcile_command.run(parser.parse_args(["--wait", "20", *arguments]))
 
 
 @pytest.fixture(name="made")
@@ -161,6 +164,39 @@ async def test_agrees(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
     assert await asyncio.to_thread(made.run) == 0
 
     assert f"{made.dt} drift=0 rows=4 events=4 raw_objects=2" in capsys.readouterr().out
+
+
+async def test_a_range_says_a_line_a_day_and_a_total(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    before = shift_dt(made.dt, -2)
+
+    assert await asyncio.to_thread(made.run_days, "--from", before, "--to", made.dt) == 0
+
+    *days, total = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in days] == [before, shift_dt(made.dt, -1), made.dt]
+    assert days[-1] == f"{made.dt} drift=0 rows=4 events=4 raw_objects=2"
+    assert total == "total drift=0 days=3 untold=0 rows=4 events=4"
+
+
+async def test_a_range_is_as_bad_as_its_worst_day(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    _wrong_value(made)
+
+    assert await asyncio.to_thread(made.run_days, "--from", shift_dt(made.dt, -1), "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [day["drift"] for day in found["days"]] == [0, 1]
+    assert (found["drift"], found["untold"], found["to"]) == (1, 0, made.dt)
+
+    (made.root / made.chunk_keys[-1]).unlink()
+    assert await asyncio.to_thread(made.run_days, "--from", shift_dt(made.dt, -20), "--json") == 2
+    found = json.loads(capsys.readouterr().out)
+    assert found["untold"] == 10, "each day whose window reaches today"
+    assert "in no raw object" in found["days"][-1]["error"]
+
+
+async def test_days_that_cannot_be_meant_are_refused(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    assert made.run_days("--from", made.dt, "--to", shift_dt(made.dt, -1)) == 2
+    assert "the first day is after the last one" in capsys.readouterr().err
+    assert made.run_days("--dt", made.dt, "--to", made.dt) == 2
+    assert "--to belongs to --from" in capsys.readouterr().err
 
 
 def _wrong_value(made: Made) -> None:
