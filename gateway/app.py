@@ -19,12 +19,14 @@ from gateway.daily_reader import DailyReader, Reader
 from gateway.enrol import Enrolment
 from gateway.health import health, ready_handler
 from gateway.ingest import Ingest
+from gateway.lake_days import LakeDays
 from gateway.live import Live
 from gateway.metrics import Metrics
 from gateway.origins import Origins
 from gateway.pages import Pages
 from gateway.publish import Publisher
 from gateway.settings import Settings
+from gateway.shown_days import ShownDays
 
 METRICS: Final = web.AppKey("metrics", Metrics)
 ACCESS: Final = web.AppKey("access", Access)
@@ -88,9 +90,12 @@ def build_app(
 
 def _add_live(app: web.Application, reader: Reader) -> None:
     """Add the live page and what it asks for."""
-    live, pages = Live(app[SETTINGS], app[ACCESS], reader, app[METRICS]), Pages(app[ACCESS])
+    settings = app[SETTINGS]
+    lake = LakeDays(settings.lake, settings.s3_endpoint, settings.live_rows) if settings.lake else None
+    days = ShownDays(reader, lake)
+    live, pages = Live(settings, app[ACCESS], days, app[METRICS]), Pages(app[ACCESS])
     app[READER] = reader
-    app.cleanup_ctx.append(reader.run)
+    app.cleanup_ctx.append(days.run)
     app.on_shutdown.append(live.stop)
     app.router.add_get("/", pages.index)
     app.router.add_get("/page/{name:.+}", pages.file)

@@ -21,10 +21,12 @@ from gateway.access import Access
 from gateway.answers import Refusal, json_answer
 from gateway.audience import Audience
 from gateway.csv_rows import to_csv
-from gateway.daily_reader import Reader
 from gateway.held_days import TABLES
+from gateway.lake_days import LakeDay
+from gateway.lake_store import LakeError
 from gateway.metrics import Metrics
 from gateway.settings import Settings
+from gateway.shown_days import TOPICS, Day, LoadingError, ShownDays
 from gateway.views import Views
 from streams.contract.rows import Table
 
@@ -47,12 +49,13 @@ log = structlog.get_logger(__name__)
 class Live:
     """The handlers and what they share."""
 
-    def __init__(self, settings: Settings, access: Access, reader: Reader, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, access: Access, days: ShownDays, metrics: Metrics) -> None:
         self._settings = settings
         self._access = access
-        self._reader = reader
+        self._days = days
+        self._reader = days.reader
         self._metrics = metrics
-        self._views = Views(reader)
+        self._views = Views(days)
         #: By the day that was asked for; None: today.
         self._audiences: dict[str | None, Audience] = {}
         self._beating: asyncio.Task[None] | None = None
@@ -80,14 +83,17 @@ class Live:
         if shape not in {"json", "csv"}:
             raise Refusal(400, "format must be json or csv", "query")
         given = _day(request)
-        await self._demand_rows()
-        dt = given or self._views.today()
-        rows = self._reader.days.rows(table, dt, limit, search)
-        held, cut = self._reader.days.count(table, dt)
+        day, dt = await self._load(given)
+        held, cut = day.count(table)
+        if isinstance(day, LakeDay):  # it does not change, so another thread may look
+            rows = await asyncio.to_thread(day.rows, table, limit, search)
+        else:
+            rows = day.rows(table, limit, search)
         headers = {
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
             "Cross-Origin-Resource-Policy": "same-origin",
+            "X-Rows-From": self._days.source(dt),
             "X-Rows-Held": str(held),
             "X-Rows-Cut": "true" if cut else "false",
         }
@@ -95,16 +101,21 @@ class Live:
             headers["Content-Disposition"] = f'attachment; filename="{table.name}-{dt}.{shape}"'
         if shape == "json":
             return json_answer(200, orjson.dumps(rows), headers)
-        text = to_csv((*table.columns, "updated_at"), rows)
+        columns = table.columns if isinstance(day, LakeDay) else (*table.columns, "updated_at")
+        text = to_csv(columns, rows)
         return web.Response(text=text, content_type="text/csv", charset="utf-8", headers=headers)
 
     async def days(self, request: web.Request) -> web.Response:
-        """Answer with the days that there are, the newest first, and their totals."""
+        """Answer with the days that there are, the newest first; totals of those that the topics hold."""
         self._access.demand_viewer(request)
         self._access.throttle(request, None)
-        await self._demand_rows()
-        days = self._reader.days
-        body = [{"dt": dt, **days.totals(dt)} for dt in days.days()]
+        await self._load(None)
+        held = self._reader.days
+        body = [
+            {"dt": dt, "from": source, **(held.totals(dt) if source == TOPICS else {})}
+            for dt in self._days.days()
+            for source in (self._days.source(dt),)
+        ]
         return json_answer(200, orjson.dumps(body), {"Cache-Control": "no-store"})
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
@@ -170,9 +181,18 @@ class Live:
             audience.end()
         self._audiences.clear()
 
-    async def _demand_rows(self) -> None:
-        if not await self._reader.ready(_READY_WITHIN_S):
-            raise Refusal(503, "The daily topics are still being read; come back in a moment", "live_loading")
+    async def _load(self, given: str | None) -> tuple[Day, str]:
+        """Return a day and which it is; None: today. Refusal 503 when it cannot be shown now."""
+        try:
+            if given is None:
+                await self._days.load(self._days.today(), _READY_WITHIN_S)  # only then it is known which day that is
+            dt = given or self._days.today()
+            return await self._days.load(dt, _READY_WITHIN_S), dt
+        except LoadingError as error:
+            advice = "The daily topics are still being read; come back in a moment"
+            raise Refusal(503, advice, "live_loading") from error
+        except LakeError as error:
+            raise Refusal(503, f"The files of this day cannot be read: {error}", "lake") from error
 
 
 async def _send(response: web.StreamResponse, audience: Audience, seen: str) -> None:

@@ -35,7 +35,7 @@ class Settings:
     #: `on` lets a gateway without authentication listen on an address that other machines may reach. Meant for
     #: containers, whose published port is bound to loopback on the outside.
     open_bind: bool = False
-    #: Addresses of proxies in front, whose X-Forwarded-For is believed: comma list.
+    #: Proxies in front, whose X-Forwarded-For is believed: comma list of addresses and networks (10.0.0.0/16).
     trusted_proxies: frozenset[str] = field(default_factory=frozenset)
 
     #: `on` demands a token for every POST /ingest; its install becomes the client of the events.
@@ -78,7 +78,12 @@ class Settings:
     #: Rows of one table and day that are kept for the page, for the two newest days; a twentieth for older ones.
     live_rows: int = 20_000
     #: Viewers of the live page at any one time.
-    live_streams: int = 100
+    live_streams: int = 1_000
+    #: Where the daily files are, `s3://bucket[/prefix]` or `file:///folder`: the page then also shows days that the
+    #: topics no longer hold. Empty: it does not.
+    lake: str = ""
+    #: URL of the S3 server of the lake; empty: AWS. Credentials are boto3's own variables.
+    s3_endpoint: str = ""
 
     #: `KAFKA_BOOTSTRAP_SERVERS`: comma list of host:port.
     bootstrap_servers: str = DEFAULT_SERVERS
@@ -135,7 +140,7 @@ class Settings:
             cors_origins=variables.origins(environ.get("GATEWAY_CORS_ORIGINS", "")),
             allowed_hosts=frozenset(variables.listed(environ.get("GATEWAY_ALLOWED_HOSTS", ""))),
             open_bind=variables.switch(environ, "GATEWAY_OPEN_BIND"),
-            trusted_proxies=frozenset(variables.listed(environ.get("GATEWAY_TRUSTED_PROXIES", ""))),
+            trusted_proxies=variables.networks(environ, "GATEWAY_TRUSTED_PROXIES"),
             auth=variables.switch(environ, "GATEWAY_AUTH"),
             keys_file=variables.file(environ, "GATEWAY_KEYS_FILE"),
             revoked_file=variables.file(environ, "GATEWAY_REVOKED_FILE"),
@@ -157,6 +162,8 @@ class Settings:
             viewers_file=variables.file(environ, "GATEWAY_VIEWERS_FILE"),
             live_rows=whole("live_rows", _MANY, least=20),
             live_streams=whole("live_streams", 10_000, least=1),
+            lake=variables.lake(environ, "GATEWAY_LAKE"),
+            s3_endpoint=environ.get("GATEWAY_S3_ENDPOINT", "").strip(),
             bootstrap_servers=brokers.servers,
             security=brokers.security,
             group=environ.get("WATCHTIME_GROUP", "").strip() or cls.group,

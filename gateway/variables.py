@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 ANY_ORIGIN: Final = "*"
+_LAKE = re.compile(r"s3://[^/]+(?:/.*)?|file:///.*")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#]+")
 
 
@@ -45,6 +48,27 @@ def file(environ: Mapping[str, str], name: str) -> Path | None:
     """Return the path of a file, None when nothing is set."""
     text = environ.get(name, "").strip()
     return Path(text) if text else None
+
+
+def lake(environ: Mapping[str, str], name: str) -> str:
+    """Return the address of a lake, empty when nothing is set."""
+    text = environ.get(name, "").strip()
+    if text and not _LAKE.fullmatch(text):
+        raise SettingsError(f"{name} must be s3://bucket[/prefix] or file:///folder, not {text!r}")
+    if text and any(importlib.util.find_spec(needed) is None for needed in ("boto3", "pyarrow")):
+        raise SettingsError(f"{name} is set, but the packages that read it are missing: pip install 'watchtime[sinks]'")
+    return text
+
+
+def networks(environ: Mapping[str, str], name: str) -> frozenset[str]:
+    """Return the addresses and networks of a comma list."""
+    found = listed(environ.get(name, ""))
+    for one in found:
+        try:
+            ipaddress.ip_network(one, strict=False)
+        except ValueError as error:
+            raise SettingsError(f"{name} holds {one!r}: name addresses (10.0.0.1) or networks (10.0.0.0/16)") from error
+    return frozenset(found)
 
 
 def origins(text: str) -> frozenset[str]:

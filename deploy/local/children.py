@@ -193,6 +193,9 @@ def variables(layout: Layout, stage: str, name: str) -> dict[str, str]:
             "GATEWAY_PORT": str(ports["gateway"]),
             "GATEWAY_METRICS_HOST": LOOPBACK,
             "GATEWAY_METRICS_PORT": str(ports["gateway-metrics"]),
+            "GATEWAY_LAKE": config.facts.lake,
+            "GATEWAY_S3_ENDPOINT": layout.s3_endpoint,
+            **_lake_keys(layout),
         }
     upper = stage.upper()
     own = {
@@ -211,11 +214,16 @@ def _lake_variables(layout: Layout) -> dict[str, str]:
         "SINKS_FORMAT": config.facts.format,
         "SINKS_REFRESH_S": f"{config.refresh_s:g}",
     }
-    if config.runs_s3:
-        keys = layout.s3.keys
-        told |= {
-            "AWS_ACCESS_KEY_ID": keys.access_key,
-            "AWS_SECRET_ACCESS_KEY": keys.secret_key,
-            "AWS_DEFAULT_REGION": s3.REGION,
-        }
-    return told
+    return told | _lake_keys(layout)
+
+
+def _lake_keys(layout: Layout) -> dict[str, str]:
+    """Return the credentials of the stack's own S3 server; those of another store are the user's variables."""
+    if not layout.config.runs_s3:
+        return {}
+    keys = layout.s3.keys
+    return {
+        "AWS_ACCESS_KEY_ID": keys.access_key,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+        "AWS_DEFAULT_REGION": s3.REGION,
+    }

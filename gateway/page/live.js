@@ -48,13 +48,18 @@ function say(state, text) {
 
 /** @param {any} next */
 function show(next) {
+  showDays(next);
   if (next.loading !== undefined) {
-    say("loading", `reading the day, ${Math.round(next.loading * 100)}%`);
+    say("loading", next.from === "lake" ? "reading the files of the day" : `reading the day, ${Math.round(next.loading * 100)}%`);
     return;
   }
-  say("live", "live");
+  showNotice(next.error ?? "");
+  if (next.error !== undefined) {
+    say("away", "not shown");
+    return;
+  }
   view = next;
-  showDays();
+  say("live", view.from === "lake" ? "from the files" : "live");
   showTotals();
   chart.show(view.hours);
   showHourTable();
@@ -72,17 +77,24 @@ function show(next) {
   }
 }
 
-function showDays() {
-  const days = [...new Set([view.dt, ...view.days])].sort().reverse();
+/** @param {any} next a view, whether or not its rows are there yet */
+function showDays(next) {
+  const days = [...new Set([next.dt, ...next.days])].sort().reverse();
   const now = new Date().toISOString().slice(0, 10);
   if (days.join() !== [...day.options].map((option) => option.value).join()) {
     day.replaceChildren(...days.map((dt) => new Option(dt === now ? `${dayName(dt)} (today)` : dayName(dt), dt)));
   }
-  day.value = view.dt;
-  const at = days.indexOf(view.dt);
+  day.value = next.dt;
+  const at = days.indexOf(next.dt);
   /** @type {HTMLButtonElement} */ (element("earlier")).disabled = at + 1 >= days.length;
   /** @type {HTMLButtonElement} */ (element("later")).disabled = at <= 0;
-  setText(element("watched-title"), view.dt === now ? "Watched today" : `Watched on ${dayName(view.dt)}`);
+  setText(element("watched-title"), next.dt === now ? "Watched today" : `Watched on ${dayName(next.dt)}`);
+}
+
+/** @param {string} text what is wrong; empty: nothing */
+function showNotice(text) {
+  element("notice").hidden = !text;
+  setText(element("notice"), text);
 }
 
 function showTotals() {
