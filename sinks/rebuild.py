@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sinks.keys import ANALYTICS
-from sinks.layout import settle_layout
+from sinks.layout import recorded_day_rule, settle_layout
 from sinks.progress import Report
 from sinks.rebuild_count import counted
 from sinks.rebuild_files import Day, Plan, plan_files, write_file
@@ -25,7 +25,7 @@ from sinks.rebuild_shape import Shape, recorded_shape
 from sinks.rebuild_sources import Source, find_objects, source_of
 from sinks.reconcile import Beyond
 from sinks.reconcile_day import Stack
-from streams.contract.days import TOTALS_DAYS, dt_of_ms, shift_dt
+from streams.contract.days import TOTALS_DAYS, DayRule, dt_of_ms, shift_dt
 from streams.contract.rows import CLIENT, Table
 from streams.contract.topics import daily_tables
 
@@ -83,6 +83,8 @@ class Rebuild:
         self._wish = wish
         self._store = stack.lake.store()
         self._now_ms = time.time_ns() // 1_000_000
+        #: What a lake without files is to remember of its days.
+        self._new_rule: DayRule | None = None
         self._rebuilt: Rebuilt
         self._plan: Plan
 
@@ -100,7 +102,7 @@ class Rebuild:
         async with counted(
             findings.objects,
             wish.dt,
-            self._stack.day_rule,
+            await self._day_rule(),
             reading=wish.reading,
             folder=wish.folder,
             report=report,
@@ -117,7 +119,7 @@ class Rebuild:
 
     async def write(self, report: Report) -> None:
         """Write the files that differ."""
-        await settle_layout(self._store, *self._plan.shape)
+        await settle_layout(self._store, *self._plan.shape, day_rule=self._new_rule)
         for number, file in enumerate(self._plan.files):
             report(f"writing file {number + 1} of {len(self._plan.files)}")
             await write_file(self._store, file)
@@ -148,6 +150,11 @@ class Rebuild:
 
     async def _shape(self) -> Shape:
         return await recorded_shape(self._store) or self._wish.default_shape
+
+    async def _day_rule(self) -> DayRule:
+        if await recorded_shape(self._store) is None:
+            self._new_rule = self._stack.day_rule
+        return await recorded_day_rule(self._store) or self._stack.day_rule
 
     async def _tables(self) -> list[Table]:
         client_table = self._stack.client_table

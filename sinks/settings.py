@@ -8,6 +8,7 @@ from typing import Final, Self, cast
 
 from sinks.keys import FORMATS, Format
 from streams.brokers import DEFAULT_SERVERS, Brokers, BrokersError, Security
+from streams.contract.days import DAY_RULES, DayRule
 
 _MAX_PORT: Final = 65_535
 
@@ -32,6 +33,8 @@ class Settings:
     group: str = "watchtime"
     #: SINKS_FORMAT: parquet, or jsonl for files as the reference wrote them. Fixed for the life of a lake.
     form: Format = "parquet"
+    #: STREAMS_DAY: the rule by which the streams count days, for the lake to remember; None: not told.
+    day_rule: DayRule | None = None
     #: SINKS_REFRESH_S: shortest time between two writes of one object.
     refresh_s: float = 10.0
     #: SINKS_INSTANCE: a name that stays with this worker over restarts, for a return without a rebalance.
@@ -58,6 +61,9 @@ class Settings:
         form = environ.get("SINKS_FORMAT", cls.form)
         if form not in FORMATS:
             raise SettingsError(f"SINKS_FORMAT={form!r}: use one of {', '.join(FORMATS)}")
+        day_rule = environ.get("STREAMS_DAY") or None
+        if day_rule is not None and day_rule not in DAY_RULES:
+            raise SettingsError(f"STREAMS_DAY={day_rule!r}: use one of {', '.join(DAY_RULES)}")
         client_table = environ.get("STREAMS_CLIENT_TABLE", "off")
         if client_table not in {"on", "off"}:
             raise SettingsError(f"STREAMS_CLIENT_TABLE={client_table!r}: use on or off")
@@ -72,6 +78,7 @@ class Settings:
             security=brokers.security,
             group=environ.get("WATCHTIME_GROUP", cls.group),
             form=cast("Format", form),
+            day_rule=cast("DayRule | None", day_rule),
             refresh_s=_seconds(environ, "SINKS_REFRESH_S", cls.refresh_s),
             instance=environ.get("SINKS_INSTANCE", cls.instance),
             session_timeout_ms=_number(environ, "SINKS_SESSION_TIMEOUT_MS", cls.session_timeout_ms, least=1_000),

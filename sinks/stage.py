@@ -42,7 +42,8 @@ async def run_stage(settings: Settings, store: Store, stop: asyncio.Event) -> No
     topics = [table.topic for table in daily_tables(client_table=settings.client_table)]
     ids = await topic_ids(settings.brokers, [EVENTS, *topics])
     shards = await _shards(settings.brokers, topics)
-    await settle_layout(store, settings.form, shards, {topic: str(ids[topic]) for topic in topics})
+    topic_names = {topic: str(ids[topic]) for topic in topics}
+    await settle_layout(store, settings.form, shards, topic_names, settings.day_rule)
     destination = Destination(store=store, form=settings.form, shards=shards, refresh_s=settings.refresh_s)
 
     def table_lane(partition: TopicPartition) -> Lane:

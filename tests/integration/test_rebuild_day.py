@@ -309,6 +309,18 @@ async def test_lines_of_the_reference_count_by_the_day_rule(tmp_path, rule, expe
     assert expected == outcome.events
 
 
+async def test_a_lake_remembers_the_rule_of_its_days_whatever_a_later_shell_says(tmp_path):
+    old = tmp_path / "old"
+    put_raw(old, "raw/2026/01/05/a", event(1) + b"\n" + event(2, at=NOW - 2 * DAY_MS) + b"\n")
+
+    first = await rebuild(tmp_path, "2026-01-05", old.as_uri(), day_rule="received")
+    later = await rebuild(tmp_path, "2026-01-05", old.as_uri(), day_rule="event")
+
+    assert (first.events, later.events) == (2, 2)
+    assert later.differing == 0
+    assert json.loads((tmp_path / "lake/analytics/_layout.json").read_text())["day_rule"] == "received"
+
+
 async def test_an_event_that_cannot_be_believed_counts_on_its_delivery_day(tmp_path):
     put_raw(tmp_path / "old", "raw/2026/01/05/a", event(1, at=5) + b"\n" + event(2, at=NOW + 9 * DAY_MS))
 

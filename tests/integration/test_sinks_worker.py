@@ -397,11 +397,14 @@ async def test_a_file_of_another_topic_is_refused_whatever_the_layout_says(fresh
     assert (await file_rows(store, VIDEO, dt))["v"]["watch_ms"] == 1
 
 
-@pytest.mark.parametrize(("change", "said"), [({"form": "jsonl"}, "SINKS_FORMAT"), ({}, "2 partitions")])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"form": "jsonl"}, "SINKS_FORMAT"), ({"day_rule": "local"}, "STREAMS_DAY=event"), ({}, "2 partitions")],
+)
 async def test_another_layout_is_refused(change, said, fresh_topics, group_prefix):
     broker = await fresh_topics(partitions=1)
     store = MemoryStore()
-    async with worker(settings(broker, group_prefix), store):
+    async with worker(settings(broker, group_prefix, day_rule="event"), store):
         await until(lambda: settled(broker, group_prefix, partitions=1, shards=1), "the worker is up")
     if not change:
         await fresh_topics(partitions=1, shards=2)

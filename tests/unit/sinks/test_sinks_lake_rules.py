@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from sinks.keys import LAYOUT_KEY
-from sinks.layout import LayoutError, settle_layout
+from sinks.layout import LayoutError, recorded_day_rule, settle_layout
 from sinks.patience import LONGEST_WAIT_S, patiently, wait_s
 from sinks.provenance import ChunkProvenance, FileProvenance, ForeignObjectError, Totals
 from sinks.store import MemoryStore, StoreRefused
@@ -97,6 +97,46 @@ async def test_topics_that_were_made_anew_are_refused():
 
     with pytest.raises(LayoutError, match=r"watch.hour_daily with id id-1, but .* id-3: it was made anew"):
         await settle_layout(store, "parquet", 1, {**TOPICS, "watch.hour_daily": "id-3"})
+
+
+async def test_the_day_rule_is_added_to_a_layout_of_an_earlier_release_and_stays():
+    store = MemoryStore()
+    await settle_layout(store, "parquet", 1, TOPICS)
+    assert await recorded_day_rule(store) is None
+
+    await settle_layout(store, "parquet", 1, TOPICS, "local")
+    # A worker that was not told, as rebuild in another shell, leaves it as it is.
+    await settle_layout(store, "parquet", 1, TOPICS)
+
+    assert await recorded_day_rule(store) == "local"
+    found = await store.get(LAYOUT_KEY)
+    assert orjson.loads(found.body) == {
+        "version": 1,
+        "format": "parquet",
+        "shards": 1,
+        "topics": TOPICS,
+        "day_rule": "local",
+    }
+
+
+async def test_another_day_rule_is_refused_with_the_way_out():
+    store = MemoryStore()
+    await settle_layout(store, "parquet", 1, TOPICS, "event")
+
+    with pytest.raises(LayoutError, match=r"STREAMS_DAY=event.*counts by received.*watchtime rebuild --from"):
+        await settle_layout(store, "parquet", 1, TOPICS, "received")
+
+
+async def test_a_day_rule_of_a_later_release_is_not_guessed_at():
+    store = MemoryStore()
+    await store.put(LAYOUT_KEY, b'{"version":1,"day_rule":"lunar"}', {}, etag=None)
+
+    with pytest.raises(LayoutError, match="'lunar'"):
+        await recorded_day_rule(store)
+
+
+async def test_a_new_lake_says_nothing_of_its_days():
+    assert await recorded_day_rule(MemoryStore()) is None
 
 
 async def test_a_layout_whose_write_was_not_answered_is_taken_as_it_is(monkeypatch):

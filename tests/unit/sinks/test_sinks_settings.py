@@ -30,6 +30,7 @@ def test_every_setting_has_its_variable():
         "KAFKA_BOOTSTRAP_SERVERS": "a:1,b:2",
         "WATCHTIME_GROUP": "g",
         "SINKS_FORMAT": "jsonl",
+        "STREAMS_DAY": "local",
         "SINKS_REFRESH_S": "0.5",
         "SINKS_INSTANCE": "sinks-0",
         "SINKS_SESSION_TIMEOUT_MS": "6000",
@@ -44,6 +45,7 @@ def test_every_setting_has_its_variable():
         bootstrap_servers="a:1,b:2",
         group="g",
         form="jsonl",
+        day_rule="local",
         refresh_s=0.5,
         instance="sinks-0",
         session_timeout_ms=6_000,
@@ -58,6 +60,7 @@ def test_every_setting_has_its_variable():
     [
         ("SINKS_LAKE", ""),
         ("SINKS_FORMAT", "csv"),
+        ("STREAMS_DAY", "lunar"),
         ("SINKS_REFRESH_S", "0"),
         ("SINKS_REFRESH_S", "-1"),
         ("SINKS_REFRESH_S", "nan"),
