@@ -1,15 +1,17 @@
 """The raw objects of one partition in the lake: which one is the newest, and how one is replaced.
 
 An object may only grow, by whoever holds the partition: writes are conditional, and an object that goes further
-than the writer makes the writer read again.
+than the writer makes the writer read again. Closing changes the bytes of an object even where no line was added: its
+ETag is made of them, and an archive that slept meanwhile must not take the closed object for the open one it knows.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
+import zlib
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import structlog
 
@@ -24,6 +26,8 @@ from streams import failpoints
 log = structlog.get_logger(__name__)
 
 _TABLE_LABEL = "raw"
+#: Behind the content of a closed object: one more gzip member, with nothing in it.
+CLOSING: Final = zlib.compressobj(wbits=31).flush()
 
 
 class Newest(NamedTuple):
@@ -90,6 +94,8 @@ class RawObjects:
         provenance = ChunkProvenance(
             topic=self.topic, topic_id=self._topic_id, partition=self.partition, first=first, last=last, state=state
         )
+        if state == "closed":
+            body += CLOSING
         patience = Patience()
         while True:
             started = time.monotonic()

@@ -16,6 +16,7 @@ from sinks.files import day_file
 from sinks.keys import FileKey, Format, topic8
 from sinks.layout import settle_layout
 from sinks.provenance import ChunkProvenance, FileProvenance
+from sinks.raw_objects import CLOSING
 from sinks.store import Store, content_hash
 from sinks.tables import DayTable
 from streams.contract.keys import PartialKey, partition_of, shard_of
@@ -116,7 +117,8 @@ class LiveLake:
         provenance = ChunkProvenance(
             topic=EVENTS, topic_id=str(TOPIC_ID), partition=p, first=chunk.first, last=chunk.last, state=state
         )
-        await put_over(store, chunk.key, chunk.content(), provenance.encode())
+        body = chunk.content() + (CLOSING if state == "closed" else b"")
+        await put_over(store, chunk.key, body, provenance.encode())
 
     async def _put_file(self, store: Store, table: Table, shard: int, rows: DayTable, dt: str) -> None:
         snapshot = rows.snapshot(dt)
