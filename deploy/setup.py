@@ -1,0 +1,96 @@
+"""`python -m deploy.setup`: topics and bucket of a stack whose servers others start, as in containers.
+
+It waits for the broker and the store, makes what is missing and checks what is there; doing it again changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deploy.errors import DeployError
+from deploy.local import broker, s3
+from streams.brokers import Brokers, BrokersError
+from streams.provision import ProvisionError, provision
+from streams.settings import Settings, SettingsError
+
+WAIT_S: Final = 90.0
+_BETWEEN_S: Final = 0.5
+
+
+class SetupError(DeployError):
+    """A server did not come, or what it holds does not fit this stack; the text says which and why."""
+
+
+async def set_up(environ: Mapping[str, str]) -> None:
+    """Make topics and bucket; return when both are there."""
+    try:
+        async with asyncio.timeout(WAIT_S):
+            await asyncio.gather(_topics(environ), _bucket(environ))
+    except TimeoutError:
+        servers = environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
+        raise SetupError(
+            f"after {WAIT_S:.0f} s there is no broker at {servers or 'KAFKA_BOOTSTRAP_SERVERS, which is not set'}, "
+            f"or no store at {environ.get('SINKS_S3_ENDPOINT') or 'AWS'}"
+        ) from None
+
+
+async def _topics(environ: Mapping[str, str]) -> None:
+    try:
+        settings = Settings.from_env(environ)
+        brokers = Brokers.from_env(environ)
+        while not await broker.is_ready(brokers.servers):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(_BETWEEN_S)
+        await provision(
+            brokers,
+            settings.partitions,
+            settings.shards,
+            replication=settings.replication,
+            client_table=settings.client_table,
+        )
+    except (BrokersError, ProvisionError, SettingsError) as error:
+        raise SetupError(str(error)) from error
+    _say("topics are there")
+
+
+async def _bucket(environ: Mapping[str, str]) -> None:
+    """Make the bucket on a store of our own; on AWS it is made with its rules beforehand, and a folder needs none."""
+    scheme, _, rest = environ.get("SINKS_LAKE", "").partition("://")
+    bucket, endpoint = rest.partition("/")[0], environ.get("SINKS_S3_ENDPOINT", "")
+    if scheme != "s3" or not endpoint:
+        return
+    keys = s3.Keys(
+        access_key=environ.get("AWS_ACCESS_KEY_ID", ""),
+        secret_key=environ.get("AWS_SECRET_ACCESS_KEY", ""),
+    )
+    while not await s3.is_ready(endpoint):  # noqa: ASYNC110 - another process
+        await asyncio.sleep(_BETWEEN_S)
+    try:
+        await asyncio.to_thread(s3.make_bucket, endpoint, keys, bucket)
+    except (BotoCoreError, ClientError) as error:
+        raise SetupError(f"bucket {bucket} was not made at {endpoint}: {error}") from error
+    _say(f"bucket {bucket} is there")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Set up; return the exit code."""
+    try:
+        asyncio.run(set_up(os.environ))
+    except DeployError as error:
+        sys.stderr.write(f"setup: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
