@@ -63,6 +63,7 @@ def test_all_can_be_set():
         ("GATEWAY_ADDRESS_RATE", "-1"),
         ("GATEWAY_CORS_ORIGINS", "https://a.example/path"),
         ("GATEWAY_CORS_ORIGINS", "a.example"),
+        ("GATEWAY_TRUSTED_PROXIES", "10.0.0.1, balancer"),
         ("GATEWAY_HOST", "0.0.0.0"),  # noqa: S104 - the point of the test
         ("GATEWAY_HOST", "192.168.1.2"),
         ("GATEWAY_HOST", "::"),
