@@ -1,4 +1,7 @@
-"""Where downloaded programs live on this machine: `~/.cache/watchtime`, or the folder named by WATCHTIME_CACHE."""
+"""Where downloaded programs live on this machine: `~/.cache/watchtime`, or the folder named by WATCHTIME_CACHE.
+
+The broker is of the version that the pom names; WATCHTIME_KAFKA_VERSION asks for another one, to try a stack on it.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +22,21 @@ VERSITYGW_MODULE: Final = "github.com/versity/versitygw/cmd/versitygw"
 class Cache:
     """Paths inside the cache folder. A path that exists is complete: downloads appear by rename only."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kafka: str = "") -> None:
         self.folder = folder
+        self.kafka_version = kafka or kafka_version()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Cache:
         """Return the cache named by WATCHTIME_CACHE, else the one in the home folder."""
         named = environ.get("WATCHTIME_CACHE", "")
-        return cls(Path(named).expanduser().resolve() if named else Path.home() / ".cache" / "watchtime")
+        folder = Path(named).expanduser().resolve() if named else Path.home() / ".cache" / "watchtime"
+        return cls(folder, environ.get("WATCHTIME_KAFKA_VERSION", "").strip())
 
     @property
     def kafka_libs(self) -> Path:
         """Folder of the broker's jars."""
-        return self.folder / "kafka" / kafka_version() / "libs"
+        return self.folder / "kafka" / self.kafka_version / "libs"
 
     @property
     def kafka_classes(self) -> Path:

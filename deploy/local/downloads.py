@@ -18,7 +18,7 @@ from typing import Final
 
 from deploy.errors import DeployError
 from deploy.local.broker import BrokerError, LocalBroker
-from deploy.local.cache import POM, VERSITYGW_MODULE, VERSITYGW_VERSION, Cache, kafka_version
+from deploy.local.cache import POM, VERSITYGW_MODULE, VERSITYGW_VERSION, Cache
 
 #: Called with a short line about what is being done right now.
 Report = Callable[[str], None]
@@ -44,13 +44,14 @@ def fetch(cache: Cache, report: Report) -> None:
 
 
 def _fetch_kafka(cache: Cache, report: Report) -> None:
-    title = f"Apache Kafka {kafka_version()}"
+    title = f"Apache Kafka {cache.kafka_version}"
     report(title)
     target = cache.kafka_libs
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix="partial-", dir=cache.folder))
     command = ["mvn", "--batch-mode", "--file", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
-    _run([*command, f"-DoutputDirectory={partial / 'libs'}"], {}, title, report)
+    chosen = [f"-Dkafka.version={cache.kafka_version}", f"-DoutputDirectory={partial / 'libs'}"]
+    _run([*command, *chosen], {}, title, report)
     if not any(partial.glob("libs/kafka_*.jar")):
         raise DownloadError(f"Maven ended well but left no Kafka jar in {partial / 'libs'}; remove ~/.m2 and try again")
     (partial / "libs").replace(target)

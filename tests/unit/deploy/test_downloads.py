@@ -59,6 +59,22 @@ def test_everything_missing_is_fetched(cache: Cache, tools: Path) -> None:  # no
     assert list(cache.folder.glob("partial-*")) == []
 
 
+def test_another_version_lies_beside_the_usual_one(cache: Cache, tools: Path) -> None:
+    put(tools / "mvn", MAVEN.replace("echo run", 'echo "$@"'))
+    fetch(cache, lambda _: None)
+    other = Cache.from_env({"WATCHTIME_CACHE": str(cache.folder), "WATCHTIME_KAFKA_VERSION": "3.9.2"})
+    assert other.missing() == ["Apache Kafka"]
+
+    fetch(other, lambda _: None)
+
+    assert other.missing() == cache.missing() == []
+    assert other.kafka_libs.parent == cache.kafka_libs.parent.with_name("3.9.2")
+    asked = (tools / "mvn.runs").read_text().splitlines()
+    assert [
+        f"-Dkafka.version={version}" in line for version, line in zip((kafka_version(), "3.9.2"), asked, strict=True)
+    ]
+
+
 def test_a_half_finished_earlier_try_is_no_download(cache: Cache, tools: Path) -> None:  # noqa: ARG001
     (cache.folder / "partial-earlier" / "libs").mkdir(parents=True)
     (cache.folder / "partial-earlier" / "libs" / "half.jar").touch()
