@@ -20,23 +20,31 @@ from gateway.keyring import KeyringError
 from gateway.metrics import metrics_app
 from gateway.publish import KafkaPublisher
 from gateway.settings import Settings
+from gateway.tracing import Tracing, tracing_of
 from gateway.variables import SettingsError
 from streams.brokers import BrokersError
 from streams.connect import check
+from streams.logs import configure_logs
 
 _BACKLOG: Final = 1024
+_LEAST_LEVELS: Final = {
+    # The client library repeats itself four times a second while the broker is away; the publisher says it once.
+    "aiokafka": logging.CRITICAL,
+    # Its one message, for requests that are no HTTP, names the client's address.
+    "aiohttp.server": logging.CRITICAL,
+}
 
 log = structlog.get_logger(__name__)
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, tracing: Tracing | None = None) -> None:
     """Serve until a signal asks to stop."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     _allow_many_connections()
-    app = build_app(settings, KafkaPublisher(settings.brokers))
+    app = build_app(settings, KafkaPublisher(settings.brokers), tracing=tracing)
     runner = app_runner(app)
     metrics_runner = web.AppRunner(metrics_app(app[METRICS]), access_log=None)
     try:
@@ -56,15 +64,16 @@ async def serve(settings: Settings) -> None:
 
 def main() -> int:
     """Run the gateway; return the exit code."""
-    _configure_logs()
+    configure_logs(_LEAST_LEVELS)
     try:
         settings = Settings.from_env(os.environ)
         check(settings.brokers)
+        tracing = tracing_of(os.environ)
     except (SettingsError, BrokersError) as error:
         log.critical("bad settings", why=str(error))
         return 2
     try:
-        uvloop.run(serve(settings))
+        uvloop.run(serve(settings, tracing))
     except OSError as error:
         log.critical("cannot listen, or read a file that the settings name", why=str(error))
         return 1
@@ -90,37 +99,6 @@ def _tune_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-
-
-def _configure_logs() -> None:
-    """Log JSON lines to stderr, libraries included."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
-            ],
-        )
-    )
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # The client library repeats itself four times a second while the broker is away; the publisher says it once.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    # Its one message, for requests that are no HTTP, names the client's address.
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
 
 
 if __name__ == "__main__":

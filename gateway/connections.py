@@ -21,6 +21,14 @@ from gateway.settings import Settings
 
 #: How long an idle connection is kept between requests.
 KEEPALIVE_S: Final = 75
+#: What ends the headers of a request.
+_END: Final = b"\r\n\r\n"
+_COMPLETE: Final = -1
+_TOO_LONG_BODY: Final = b'{"ok":false,"error":"Headers too large"}'
+_TOO_LONG: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json; charset=utf-8\r\n"
+    b"Connection: close\r\nContent-Length: %d\r\n\r\n%b"
+) % (len(_TOO_LONG_BODY), _TOO_LONG_BODY)
 _SWEEP_S: Final = 1.0
 _PER_ADDRESS: Final = 200
 
@@ -37,6 +45,7 @@ class Connections:
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.header_timeout_s: Final = settings.header_timeout_s
+        self.max_headers_bytes: Final = settings.max_all_headers_bytes
         self.monotonic_s: Final = monotonic_s
         self._most = settings.max_connections
         self._most_per_address = settings.limit("connections_per_address", _PER_ADDRESS)
@@ -78,6 +87,7 @@ class Connections:
         if connection is not None:
             connection.deadline_s = None
             connection.resting = False
+            connection.headers_bytes = _COMPLETE
         return connection
 
     def end(self, connection: Guarded) -> None:
@@ -92,6 +102,11 @@ class Connections:
         for connection in late:
             self._refused("header_time")
             connection.cut()
+
+    def refuse_headers(self, connection: Guarded) -> None:
+        """Turn away a request whose headers are too long together."""
+        self._refused("headers_bytes")
+        connection.say(_TOO_LONG)
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
         """Sweep while the application runs."""
@@ -111,7 +126,17 @@ class Connections:
 class Guarded(asyncio.Protocol):
     """One connection: aiohttp's protocol behind a deadline."""
 
-    __slots__ = ("_inner", "_of", "_factory", "_transport", "address", "deadline_s", "resting")  # noqa: RUF023 - by role
+    __slots__ = (
+        "_factory",
+        "_inner",
+        "_of",
+        "_tail",
+        "_transport",
+        "address",
+        "deadline_s",
+        "headers_bytes",
+        "resting",
+    )
 
     def __init__(self, of: Connections, factory: Factory) -> None:
         self._of = of
@@ -123,6 +148,10 @@ class Guarded(asyncio.Protocol):
         self.deadline_s: float | None = None
         #: Whether it is between two requests, with nothing of the next one here.
         self.resting = False
+        #: Bytes of headers that have come of a request; _COMPLETE: all.
+        self.headers_bytes = 0
+        #: The last of them, as the end of all headers may be cut in two.
+        self._tail = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection or close it."""
@@ -142,7 +171,10 @@ class Guarded(asyncio.Protocol):
         if self.resting:
             self.resting = False
             self.deadline_s = self._of.monotonic_s() + self._of.header_timeout_s
-        if self._inner is not None:
+            self.headers_bytes = 0
+        if self.headers_bytes != _COMPLETE and not self._count_headers(data):
+            self._of.refuse_headers(self)
+        elif self._inner is not None:
             self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
@@ -165,6 +197,28 @@ class Guarded(asyncio.Protocol):
         """Hand on."""
         if self._inner is not None:
             self._inner.resume_writing()
+
+    def _count_headers(self, data: bytes) -> bool:
+        """Return whether the headers of a request are still short enough."""
+        end = (self._tail + data if self._tail else data).find(_END)
+        if end >= 0:
+            self.headers_bytes += end - len(self._tail)
+            self._tail = b""
+        else:
+            self.headers_bytes += len(data)
+            self._tail = (self._tail + data)[1 - len(_END) :]
+        if self.headers_bytes > self._of.max_headers_bytes:
+            return False
+        if end >= 0:
+            self.headers_bytes = _COMPLETE
+        return True
+
+    def say(self, answer: bytes) -> None:
+        """End the connection with an answer, and hear nothing more."""
+        self.deadline_s = self._of.monotonic_s() + self._of.header_timeout_s
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(answer)
+            self._transport.close()
 
     def cut(self) -> None:
         """End the connection without a word."""

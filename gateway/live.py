@@ -9,6 +9,7 @@ even take a view in time is dropped; its browser comes back by itself.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import datetime
 import re
 from typing import Final
@@ -16,7 +17,9 @@ from typing import Final
 import orjson
 import structlog
 from aiohttp import web
+from structlog.contextvars import get_contextvars
 
+from gateway import request_ids
 from gateway.access import Access
 from gateway.answers import Refusal, json_answer
 from gateway.audience import Audience
@@ -130,6 +133,7 @@ class Live:
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
             "X-Accel-Buffering": "no",
+            request_ids.HEADER: get_contextvars()["request_id"],
         }
         response = web.StreamResponse(headers=headers)
         self._streams += 1
@@ -156,7 +160,8 @@ class Live:
         if self._stopping:
             audience.end()
         elif self._beating is None:
-            self._beating = asyncio.create_task(self._beat())
+            # In a context of its own: it goes on when the request that began it is over.
+            self._beating = asyncio.create_task(self._beat(), context=contextvars.Context())
         return audience
 
     async def _beat(self) -> None:

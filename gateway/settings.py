@@ -55,8 +55,9 @@ class Settings:
 
     #: Bytes of request bodies held at any one time (from reading to acknowledgement); beyond it: 503.
     max_in_flight_mib: int = 64
-    #: Longest request line and longest single header, bytes; beyond it: 400.
+    #: Longest request line and longest single header, bytes; beyond it: 400. All of them together; beyond it: 431.
     max_header_bytes: int = 8_192
+    max_all_headers_bytes: int = 32_768
     #: How long a client may take to send the headers of a request, and then its body, seconds.
     header_timeout_s: int = 10
     body_timeout_s: int = 20
@@ -70,6 +71,9 @@ class Settings:
     #: The same for one address. 0: no limit, the default without authentication; else 50.
     address_rate: int | None = None
     address_burst: int = 600
+
+    #: `on` logs a line for each request: method, route, status, time.
+    access_log: bool = False
 
     #: `off`: no live page, no /live and no /api.
     live: bool = True
@@ -150,6 +154,7 @@ class Settings:
             token_days=whole("token_days", 3_650, least=1),
             max_in_flight_mib=whole("max_in_flight_mib", 65_536, least=1),
             max_header_bytes=whole("max_header_bytes", 65_536, least=1_024),
+            max_all_headers_bytes=whole("max_all_headers_bytes", 1_048_576, least=1_024),
             header_timeout_s=whole("header_timeout_s", 3_600, least=1),
             body_timeout_s=whole("body_timeout_s", 3_600, least=1),
             max_connections=whole("max_connections", _MANY),
@@ -158,6 +163,7 @@ class Settings:
             install_burst=whole("install_burst", _MANY, least=1),
             address_rate=optional("address_rate"),
             address_burst=whole("address_burst", _MANY, least=1),
+            access_log=variables.switch(environ, "GATEWAY_ACCESS_LOG"),
             live=variables.switch(environ, "GATEWAY_LIVE", default=True),
             viewers_file=variables.file(environ, "GATEWAY_VIEWERS_FILE"),
             live_rows=whole("live_rows", _MANY, least=20),

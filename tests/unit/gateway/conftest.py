@@ -14,6 +14,7 @@ from gateway.app import ACCESS, CONNECTIONS, METRICS, app_runner, build_app, sit
 from gateway.daily_reader import Reader
 from gateway.publish import MemoryPublisher
 from gateway.settings import Settings
+from gateway.tracing import Tracing
 from tests.unit.gateway.running import RECEIVED_AT, Gateway
 
 # How long an example takes says more about the machine's other work than about the code.
@@ -28,11 +29,13 @@ async def start_gateway() -> AsyncIterator[StartGateway]:
     """`await start_gateway(cors_origins=…)`: a gateway with these settings."""
     async with AsyncExitStack() as stack:
 
-        async def start(**settings: Any) -> Gateway:
+        async def start(*, tracing: Tracing | None = None, **settings: Any) -> Gateway:
             publisher = MemoryPublisher()
             of = Settings(**settings)
             reader = Reader(of.live_rows)
-            app = build_app(of, publisher, reader=reader, clock_ns=lambda: RECEIVED_AT * 1_000_000 + 999_999)
+            app = build_app(
+                of, publisher, reader=reader, clock_ns=lambda: RECEIVED_AT * 1_000_000 + 999_999, tracing=tracing
+            )
             runner = app_runner(app)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)

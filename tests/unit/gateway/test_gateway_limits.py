@@ -131,6 +131,42 @@ async def test_a_long_header_is_refused(start_gateway):
         assert (await reader.readline()).split()[1] == b"400"
 
 
+async def test_headers_that_are_too_long_together_are_refused(start_gateway):
+    gateway = await start_gateway(max_all_headers_bytes=4_096)
+    many = [f"X-{number}: {'x' * 1_000}" for number in range(5)]
+    async with gateway.wire(*many, "Content-Length: 0") as (reader, _):
+        assert (await reader.readline()).split()[1] == b"431"
+        assert (await reader.read()).endswith(b'{"ok":false,"error":"Headers too large"}')
+    async with gateway.wire(*many[:3], "Content-Length: 0") as (reader, _):
+        assert (await reader.readline()).split()[1] == b"400"  # no JSON
+    assert gateway.metric("watchtime_gateway_refusals_total", reason="headers_bytes") == 1
+    await gateway.alone()
+
+
+@pytest.mark.parametrize("sizes", [[1], [7, 1, 2], [100_000]])
+async def test_a_body_is_no_header_however_the_bytes_arrive(start_gateway, sizes):
+    """The end of the headers may be cut anywhere; what comes behind it does not count."""
+    gateway = await start_gateway(max_all_headers_bytes=1_024)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    body = b" " * 200_000
+    head = f"POST /ingest HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n".encode()
+    for _ in range(2):  # on one connection
+        data, at = head + b"Content-Type: application/json\r\n\r\n", 0
+        for size in sizes * 1_000:
+            writer.write(data[at : at + size])
+            await writer.drain()
+            await asyncio.sleep(0)
+            at += size
+            if at >= len(data):
+                break
+        writer.write(body)
+        assert (await reader.readline()).split()[1] == b"400"  # no JSON
+        while (await reader.readline()).strip():
+            pass
+        await reader.readexactly(len(b'{"ok":false,"error":"Invalid JSON"}'))
+    writer.close()
+
+
 async def closed(reader: asyncio.StreamReader) -> bool:
     """Return once the other side has closed the connection."""
     async with asyncio.timeout(10):
