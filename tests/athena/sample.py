@@ -16,6 +16,7 @@ import orjson
 
 from sinks.files import file_bytes, sorted_rows
 from sinks.keys import ChunkKey, FileKey, Format
+from sinks.raw_objects import CLOSING
 from streams.contract.days import DAY_MS, HOUR_MS, day_start_ms, shift_dt
 from streams.contract.keys import shard_of
 from streams.contract.rows import CHANNEL, CLIENT, HOUR, INGEST, TABLES, VIDEO, Table
@@ -166,7 +167,8 @@ def objects(data: Sample, form: Format, shards: int) -> dict[str, bytes]:
                 found[key] = file_bytes(table, dt, sorted_rows(table, shard_rows), form)
     for dt, events in _by_day(data.events).items():
         body = b"".join(orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE) for event in events)
-        found[ChunkKey(dt, "watch.events", "0123abcd", 0, 17).encode()] = gzip.compress(body, mtime=0)
+        # As the archive leaves a closed object.
+        found[ChunkKey(dt, "watch.events", "0123abcd", 0, 17).encode()] = gzip.compress(body, mtime=0) + CLOSING
     found["analytics/_layout.json"] = b"{}"
     return found
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[3]
 RUNBOOK = (ROOT / "deploy" / "RUNBOOK.md").read_text()
 RULES = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"][0]["rules"]
 STAGES = ("gateway", "streams", "sinks")
-CODE = "".join(path.read_text() for stage in STAGES for path in sorted((ROOT / stage).glob("*.py")))
+CODE = "".join(path.read_text() for stage in (*STAGES, "deploy/local") for path in sorted((ROOT / stage).glob("*.py")))
 #: The words of a log line that the table quotes, and the name of its error.
 LINES = re.findall(r"^\| `([^`|]+)`.*?(?:\((\w+)\))? \|", RUNBOOK, flags=re.MULTILINE)
 
@@ -26,10 +26,10 @@ def test_each_alarm_has_a_section_and_is_about_a_metric_that_exists(rule: dict[s
     assert all(f'"{metric.removesuffix("_total")}"' in CODE for metric in metrics)
 
 
-def test_each_section_of_an_alarm_has_its_rule_or_a_command_that_finds_it():
-    sections = set(re.findall(r"^### (\w+)$", RUNBOOK, flags=re.MULTILINE))
+def test_each_section_of_an_alarm_has_its_rule():
+    sections = re.findall(r"^### (\w+)$", RUNBOOK, flags=re.MULTILINE)
 
-    assert sections - {rule["alert"] for rule in RULES} == {"RowsDrift"}
+    assert sections == [rule["alert"] for rule in RULES]
 
 
 @pytest.mark.parametrize(("words", "error"), LINES)
