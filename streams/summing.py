@@ -101,7 +101,11 @@ class SummingOwner:
 
     def _put_published(self, table: Table, record: Any) -> None:  # noqa: ANN401 (aiokafka ships no types)
         dt, row_id = decode_daily_key(record.key)
-        if dt >= self._oldest_dt and record.value is not None:
+        if dt < self._oldest_dt:
+            return
+        if record.value is None:
+            self._totals.drop_published(table, dt, row_id)
+        else:
             generation = int(dict(record.headers).get(topics.GENERATION_HEADER, b"0"))
             self._totals.put_published(table, dt, row_id, orjson.loads(record.value), generation)
 

@@ -113,6 +113,10 @@ class Totals:
         counters = [int(row.get(name, 0)) for name in table.counters]
         self._row((dt, table.kind, row_id)).published = Published(counters, row.get("channel"), generation)
 
+    def drop_published(self, table: Table, dt: str, row_id: str) -> None:
+        """Take note that a row is gone from the daily topic."""
+        self._row((dt, table.kind, row_id)).published = None
+
     def _row(self, row_id: RowId) -> _Row:
         row = self._rows.get(row_id)
         if row is None:

@@ -1,0 +1,41 @@
+"""What the owner of a shard takes from its topics when it restores."""
+
+from __future__ import annotations
+
+from aiokafka.structs import ConsumerRecord
+
+from streams.contract.days import dt_of_ms
+from streams.contract.keys import PartialKey, daily_key
+from streams.contract.rows import CLIENT, encode_row, row_of
+from streams.settings import Settings
+from streams.state_records import Share, encode
+from streams.summing import SummingOwner
+
+
+def record(topic: str, key: bytes, value: bytes | None) -> ConsumerRecord:
+    return ConsumerRecord(
+        topic=topic,
+        partition=0,
+        offset=0,
+        timestamp=0,
+        timestamp_type=1,
+        key=key,
+        value=value,
+        checksum=None,
+        serialized_key_size=len(key),
+        serialized_value_size=len(value or b""),
+        headers=(),
+    )
+
+
+def test_a_row_that_went_and_comes_back_just_as_it_was_is_published_again():
+    owner = SummingOwner(0, Settings(client_table=True))
+    dt = dt_of_ms(1_795_530_000_000)
+    counters = [5_000, 0, 0, 0]
+    row = encode_row(row_of(CLIENT, dt, "ann", counters, None), 1)
+    owner._put_published(CLIENT, record(CLIENT.topic, daily_key(dt, "client", "ann"), row))
+    owner._put_published(CLIENT, record(CLIENT.topic, daily_key(dt, "client", "ann"), None))
+    share = encode(Share(v=1, counters=counters))
+    owner._put_share(record("watch.partials", PartialKey(dt, "client", "ann", 2).encode(), share))
+
+    assert [row.key for row in owner._totals.take_differences()] == [daily_key(dt, "client", "ann")]
