@@ -54,6 +54,11 @@ class Part:
     def is_alive(self) -> bool:
         return self._child is not None and self._child.exit_code() is None
 
+    @property
+    def pid(self) -> int:
+        assert self._child is not None, f"{self.name} was not started yet"
+        return self._child.pid
+
     def kill(self) -> None:
         """kill -9."""
         if self._child is not None:
