@@ -73,6 +73,7 @@ async def public(fresh_topics: FreshTopics, tmp_path: Path) -> AsyncIterator[Pub
         "KAFKA_BOOTSTRAP_SERVERS": await fresh_topics(),
         "GATEWAY_PORT": "0",
         "GATEWAY_METRICS_PORT": "0",
+        "GATEWAY_ACCESS_LOG": "on",
         "GATEWAY_AUTH": "on",
         "GATEWAY_KEYS_FILE": str(tmp_path / "keys"),
         "GATEWAY_INVITES_FILE": str(tmp_path / "invites"),
@@ -137,6 +138,8 @@ async def test_logs_name_nobody_and_viewers_do_not_hold_up_a_stop(public: Public
 
         assert await asyncio.to_thread(public.process.wait, 10) == 0
     log = public.log.read_text()
-    assert [json.loads(line) for line in log.splitlines()]
+    requests = [entry for entry in map(json.loads, log.splitlines()) if entry["event"] == "request"]
+    assert {entry["route"] for entry in requests} == {"/enroll", "/ingest", "/api/daily", "/live"}
+    assert all(entry["request_id"] for entry in requests)
     for text in (*PERSONAL, token, token.split(".")[2], "127.0.0.1:5"):
         assert text not in log
