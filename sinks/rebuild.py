@@ -1,8 +1,8 @@
 """`watchtime rebuild`: the files of a day, counted again from raw objects, compared, and written.
 
-The day is counted as the reconciliation counts it, in SQL, over columns that the stream's own decoder read. Nothing
-is written before the whole day is counted, each file is one conditional PUT, and everything up to there can be
-repeated: a rebuild that was killed takes up its work folder and goes on.
+The day is counted as the reconciliation counts it, in SQL over columns. Nothing is written before the whole day is
+counted, each file is one conditional PUT, and everything up to there can be repeated: a rebuild that was killed takes
+up its work folder and goes on.
 """
 
 from __future__ import annotations
@@ -99,6 +99,7 @@ class Rebuild:
         if young:
             await check_archive_is_whole(self._stack, findings.continuity)
         day = Day(dt=wish.dt, young=young, topic_ids=await daily_topic_ids(self._stack) if young else {})
+        tables = await self._tables()
         async with counted(
             findings.objects,
             wish.dt,
@@ -106,9 +107,10 @@ class Rebuild:
             reading=wish.reading,
             folder=wish.folder,
             report=report,
+            tables=tables,
         ) as (recount, beyond):
             report("comparing")
-            self._plan = await plan_files(recount, self._store, await self._shape(), day, await self._tables())
+            self._plan = await plan_files(recount, self._store, await self._shape(), day, tables)
             self._rebuilt = _rebuilt(day, recount.events(), len(findings.objects), beyond, self._plan)
         if not self._rebuilt.events and self._rebuilt.differing:
             raise NothingCountedError(

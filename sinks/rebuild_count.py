@@ -16,6 +16,7 @@ from sinks.rebuild_parts import Parts
 from sinks.rebuild_sources import Found
 from sinks.reconcile import Beyond, Recount
 from streams.contract.days import DayRule
+from streams.contract.rows import TABLES, Table
 
 
 class BusyError(Exception):
@@ -31,12 +32,29 @@ class Counted(NamedTuple):
 
 @asynccontextmanager
 async def counted(  # noqa: PLR0913 - what a count is made of
-    objects: Sequence[Found], dt: str, day_rule: DayRule, *, reading: Reading, folder: Path, report: Report
+    objects: Sequence[Found],
+    dt: str,
+    day_rule: DayRule,
+    *,
+    reading: Reading,
+    folder: Path,
+    report: Report,
+    tables: Sequence[Table] = TABLES,
 ) -> AsyncIterator[Counted]:
     """Count a day; its tables are there as long as the context."""
     with _alone(folder):
-        async with _counted(objects, dt, day_rule, reading=reading, folder=folder, report=report) as found:
-            yield found
+        parts = Parts(folder / "parts", reading)
+        count = len(objects)
+        paths = await parts.make(objects, lambda done: report(f"reading raw objects: {done:,} of {count:,}"))
+        shutil.rmtree(folder / "count", ignore_errors=True)
+        (folder / "count").mkdir(mode=0o700, parents=True)
+        recount = Recount(dt, day_rule, folder / "count")
+        try:
+            report("counting")
+            await asyncio.to_thread(recount.add_parts, paths)
+            yield Counted(recount, await asyncio.to_thread(recount.judge, tables))
+        finally:
+            recount.close()
 
 
 @contextmanager
@@ -49,21 +67,3 @@ def _alone(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise BusyError(f"another command is counting this day in {folder}: wait until it has ended") from None
         yield
-
-
-@asynccontextmanager
-async def _counted(  # noqa: PLR0913 - what a count is made of
-    objects: Sequence[Found], dt: str, day_rule: DayRule, *, reading: Reading, folder: Path, report: Report
-) -> AsyncIterator[Counted]:
-    parts = Parts(folder / "parts", reading)
-    count = len(objects)
-    paths = await parts.make(objects, lambda done: report(f"reading raw objects: {done:,} of {count:,}"))
-    shutil.rmtree(folder / "count", ignore_errors=True)
-    (folder / "count").mkdir(mode=0o700, parents=True)
-    recount = Recount(dt, day_rule, folder / "count")
-    try:
-        report("counting")
-        await asyncio.to_thread(recount.add_parts, paths)
-        yield Counted(recount, await asyncio.to_thread(recount.judge))
-    finally:
-        recount.close()

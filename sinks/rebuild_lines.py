@@ -6,14 +6,15 @@ producers sent: lines, but also objects joined without a newline, or several on 
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterator
 from typing import Any, Final
 
-from streams.contract.event import decode_line, split_lines
+from isal import igzip, igzip_lib
+
+from sinks.line_columns import INVALID, read_lines
+from streams.contract.event import split_lines
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 #: What stands for a number that JSON does not know but Python reads: neither null nor an integer.
@@ -29,8 +30,8 @@ def content(key: str, body: bytes) -> bytes:
     if not body.startswith(_GZIP_MAGIC):
         return body
     try:
-        return gzip.decompress(body)
-    except (EOFError, OSError, zlib.error) as error:
+        return bytes(igzip.decompress(body))  # type: ignore[no-untyped-call]
+    except (EOFError, OSError, igzip_lib.IsalError) as error:  # type: ignore[misc] # the stub calls it a value
         raise BrokenObjectError(
             f"{key} begins as gzip and cannot be decompressed ({error}): fetch it again from where it came, "
             "or move it away to count the day without it"
@@ -43,7 +44,7 @@ def foreign_lines(text: bytes) -> list[bytes]:
 
 
 def _pieces(line: bytes) -> Iterator[bytes]:
-    if decode_line(line) is not None:
+    if read_lines([line])[0] is not INVALID:
         yield line
         return
     # Latin-1 gives a character for each byte, so that places in the text are places in the line.

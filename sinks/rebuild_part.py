@@ -5,7 +5,6 @@ Apart from what finds and fetches objects, because worker processes import this 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,10 +12,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sinks.rebuild_columns import columns, foreign_delivery, own_delivery
+from sinks.line_columns import INVALID, Line, Origin, columns, read_lines, read_text
 from sinks.rebuild_lines import content, foreign_lines, strict_lines
-from sinks.reconcile_lines import SCHEMA
-from streams.contract.event import Event, decode_events, decode_line
 
 #: A place is the number of its object and, below these bits, the line's number in it.
 LINE_BITS: Final = 32
@@ -46,28 +43,29 @@ class Order:
 
 def write_part(order: Order, body: bytes) -> None:
     """Write the part of an object with this content; it appears under its name when it is whole."""
-    table = pa.Table.from_batches([_read(order, content(order.key, body))], schema=SCHEMA)
+    table = pa.Table.from_batches([_read(order, content(order.key, body))])
     partial = order.path.with_suffix(".partial")
-    pq.write_table(table, partial, compression="lz4", use_dictionary=["broker_dt", "event_type", "video", "channel"])
+    # Few values of these columns are new on a line, so that dictionaries are small and fast to write and to read.
+    dictionaries = ["broker_dt", "event_type", "video", "channel", "client", "seq_epoch"]
+    pq.write_table(table, partial, compression="lz4", use_dictionary=dictionaries)
     partial.replace(order.path)
 
 
 def _read(order: Order, text: bytes) -> pa.RecordBatch:
     first_place = order.number << LINE_BITS
     if not order.foreign:
-        return columns(decode_events(text), order.dt, own_delivery(order.key), first_place=first_place, identified=True)
+        return columns(read_text(text), Origin.archive(order.key, order.dt), first_place=first_place)
     return columns(
         _foreign(text, order.reading),
-        order.dt,
-        foreign_delivery(order.dt),
+        Origin.foreign(order.key, order.dt),
         first_place=first_place,
         identified=order.reading.dedupe,
     )
 
 
-def _foreign(text: bytes, reading: Reading) -> Sequence[Event | None]:
+def _foreign(text: bytes, reading: Reading) -> list[Line]:
     if reading.strict:
-        return [decode_line(line) for line in strict_lines(text)]
-    events = decode_events(text)
+        return read_lines(strict_lines(text))
+    lines = read_text(text)
     # Most objects hold an event a line; only where one does not, a closer look is taken.
-    return [decode_line(line) for line in foreign_lines(text)] if None in events else events
+    return read_lines(foreign_lines(text)) if INVALID in lines else lines

@@ -17,7 +17,7 @@ from sinks import reconcile_sql as sql
 from sinks.reconcile_lines import RawLine, batches
 from sinks.reconcile_window import Window
 from streams.contract.days import DAY_RULES, DayRule
-from streams.contract.rows import TABLES
+from streams.contract.rows import TABLES, Table
 
 #: What DuckDB may hold, beside which the process and its workers stay under 2 GiB.
 _MEMORY: Final = "1GB"
@@ -72,12 +72,13 @@ class Recount:
         self.connection.execute("DROP TABLE line")
         self.connection.execute(f"CREATE VIEW line AS {sql.with_slots(self.day_rule, f'read_parquet([{files}])')}")
 
-    def judge(self) -> Beyond:
-        """Find the repeats, count the day, and return what went beyond the window."""
+    def judge(self, tables: Sequence[Table] = TABLES) -> Beyond:
+        """Find the repeats, count the day's rows of these tables, and return what went beyond the window."""
         self.connection.execute(sql.EXACT)
         beyond = self._apply_windows()
-        self.connection.execute(sql.COUNTED, {"dt": self.dt})
-        for table in TABLES:
+        self.connection.execute(sql.counted(self.dt))
+        self.connection.execute(sql.GROUPED)
+        for table in tables:
             self.connection.execute(sql.count_table(table), {"dt": self.dt})
         return beyond
 

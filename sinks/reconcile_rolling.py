@@ -17,7 +17,7 @@ from streams.contract.days import DayRule
 from streams.contract.rows import TABLES
 
 #: Made by a judgement, and made anew by the next one.
-_JUDGED: Final = ("repeat", "counted", *(f"expected_{table.name}" for table in TABLES))
+_JUDGED: Final = ("repeat", "grouped", *(f"expected_{table.name}" for table in TABLES))
 
 
 class RollingRecount(Recount):
@@ -47,6 +47,7 @@ class RollingRecount(Recount):
         self._raw_days.intersection_update(raw_days)
         for name in _JUDGED:
             self.connection.execute(f"DROP TABLE IF EXISTS {name}")
+        self.connection.execute("DROP VIEW IF EXISTS counted")
         self.connection.execute(sql.create_line("no_line", anew=True))
         tables = ["no_line", *(_name(raw_day) for raw_day in sorted(self._raw_days))]
         self.connection.execute(

@@ -1,7 +1,7 @@
 """The statements of the recount: DuckDB's SQL, written from the contract's counting rules.
 
 `line` holds every line as it came, with the slot it counts in; `repeat` the lines that count as repeats; `counted`
-the lines of the day; `expected_<table>` the rows that the lake must hold.
+the lines of the day; `grouped` their sums by video, name and hour; `expected_<table>` the rows that the lake must hold.
 """
 
 # ruff: noqa: S608
@@ -9,13 +9,22 @@ the lines of the day; `expected_<table>` the rows that the lake must hold.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from sinks.reconcile_lines import SCHEMA
 from sinks.reconcile_window import MAX_EPOCHS, MAX_IDS, MAX_INTERVALS
-from streams.contract.days import DAY_MS, HOUR_MS, MAX_EARLY_MS, MAX_LATE_MS, MAX_TZ_OFFSET_MIN, DayRule
+from streams.contract.days import (
+    DAY_MS,
+    HOUR_MS,
+    MAX_EARLY_MS,
+    MAX_LATE_MS,
+    MAX_TZ_OFFSET_MIN,
+    DayRule,
+    day_start_ms,
+)
 from streams.contract.event import FORGOTTEN_PREFIX, MAX_DELTA_MS
-from streams.contract.rows import Table
+from streams.contract.rows import WATCH_COUNTERS, Table
 
 
 def _day(dt: str) -> str:
@@ -102,53 +111,80 @@ DELIVERIES: Final = """
 SELECT place, seq_epoch, seq, event_id, place IN (FROM repeat)
 FROM line WHERE client = ? AND (seq IS NOT NULL OR event_id IS NOT NULL) ORDER BY place
 """
-COUNTED: Final = f"""
-CREATE TABLE counted AS
-SELECT place, valid, moved, again, hour, delivered_ms, video, channel, client, delta_ms, background, ad,
+
+
+def counted(dt: str) -> str:
+    """Return the statement that makes the view of a day's lines: a copy of them would cost more than it saves."""
+    return f"""
+CREATE VIEW counted AS
+SELECT *, tick AND video IS NOT NULL AS watched
+FROM (SELECT place, valid, moved, again, hour, delivered_ms, video, channel, client, delta_ms, background, ad,
   NOT again AND valid AND coalesce(event_type = 'video_start'::BLOB, false) AS start,
   NOT again AND valid AND coalesce(event_type = 'watch_tick'::BLOB AND delta_ms BETWEEN 1 AND {MAX_DELTA_MS}, false)
     AS tick
-FROM (SELECT *, place IN (FROM repeat) AS again FROM line WHERE day = {_day("$dt")})
+FROM (SELECT *, place IN (FROM repeat) AS again FROM line WHERE day = {day_start_ms(dt) // DAY_MS}))
 """
+
+
 _SUMS: Final = """
-  coalesce(sum(delta_ms) FILTER (tick AND NOT ad AND NOT background), 0)::BIGINT AS watch_ms_fg,
-  coalesce(sum(delta_ms) FILTER (tick AND NOT ad AND background), 0)::BIGINT AS watch_ms_bg,
+  coalesce(sum(delta_ms) FILTER (watched AND NOT ad AND NOT background), 0)::BIGINT AS watch_ms_fg,
+  coalesce(sum(delta_ms) FILTER (watched AND NOT ad AND background), 0)::BIGINT AS watch_ms_bg,
   count(*) FILTER (start)::BIGINT AS views,
-  coalesce(sum(delta_ms) FILTER (tick AND ad), 0)::BIGINT AS ad_ms
+  coalesce(sum(delta_ms) FILTER (watched AND ad), 0)::BIGINT AS ad_ms
 """
-_INGEST: Final = """
-SELECT * FROM (
-  SELECT $dt AS dt,
-    count(*) FILTER (NOT again)::BIGINT AS total_events,
-    count(*) FILTER (NOT again AND valid)::BIGINT AS valid_events,
-    count(*) FILTER (NOT again AND NOT valid)::BIGINT AS invalid_events,
-    count(*) FILTER (tick AND video IS NULL)::BIGINT AS ignored_no_video_ticks,
-    count(*) FILTER (tick AND video IS NOT NULL AND channel IS NULL)::BIGINT AS ignored_no_channel_ticks,
-    count(*) FILTER (again)::BIGINT AS duplicate_events,
-    count(*) FILTER (NOT again AND moved)::BIGINT AS moved_events
-  FROM counted
-) WHERE total_events + duplicate_events > 0
+_INGEST: Final = {
+    "total_events": "NOT again",
+    "valid_events": "NOT again AND valid",
+    "invalid_events": "NOT again AND NOT valid",
+    "ignored_no_video_ticks": "tick AND video IS NULL",
+    "ignored_no_channel_ticks": "tick AND video IS NOT NULL AND channel IS NULL",
+    "duplicate_events": "again",
+    "moved_events": "NOT again AND moved",
+}
+#: What the lines of one video and hour under one name come to: few rows, from which nearly all tables are made, so
+#: that the lines are read but once. A tick without a video is not watched, a start without one counts for its channel.
+GROUPED: Final = f"""
+CREATE TABLE grouped AS
+SELECT video, channel, hour, {_SUMS},
+  count(*) FILTER (start OR watched) AS counting,
+  max(delivered_ms) FILTER (start OR watched) AS delivered_ms,
+  {", ".join(f"count(*) FILTER ({condition}) AS {name}" for name, condition in _INGEST.items())}
+FROM counted GROUP BY video, channel, hour
 """
+
+
+def _added(names: Iterable[str]) -> str:
+    """Return the sums of sums."""
+    return ", ".join(f"sum({name})::BIGINT AS {name}" for name in names)
+
+
 #: Clients that have no row: ids that begin with the prefix (its last byte may not be the greatest one).
 _FORGOTTEN: Final = (
     f"client >= '{FORGOTTEN_PREFIX}'::BLOB AND "
     f"client < '{FORGOTTEN_PREFIX[:-1]}{chr(ord(FORGOTTEN_PREFIX[-1]) + 1)}'::BLOB"
 )
-#: Which events count for a row of a kind, and by which value.
-_GROUPED_BY: Final = {
-    "video": ("video", "video IS NOT NULL"),
-    # A tick without a video counts nowhere; a start without one still counts for its channel.
-    "channel": ("channel", "channel IS NOT NULL AND (start OR video IS NOT NULL)"),
-    "hour": ("hour", "video IS NOT NULL"),
-    "client": ("client", f"client IS NOT NULL AND video IS NOT NULL AND NOT ({_FORGOTTEN})"),
+#: From what the rows of a kind are made: source, id, sums, and which rows of the source count.
+_MADE_FROM: Final = {
+    "video": ("grouped", "video", _added(WATCH_COUNTERS), "counting > 0 AND video IS NOT NULL"),
+    "channel": ("grouped", "channel", _added(WATCH_COUNTERS), "counting > 0 AND channel IS NOT NULL"),
+    "hour": ("grouped", "hour", _added(WATCH_COUNTERS), "counting > 0 AND video IS NOT NULL"),
+    "client": (
+        "counted",
+        "client",
+        _SUMS,
+        f"(start OR watched) AND client IS NOT NULL AND video IS NOT NULL AND NOT ({_FORGOTTEN})",
+    ),
 }
 
 
 def count_table(table: Table) -> str:
     """Return the statement that makes the expected rows of a table."""
     if table.kind == "ingest":
-        return f"CREATE TABLE expected_{table.name} AS {_INGEST}"
-    value, condition = _GROUPED_BY[table.kind]
+        return f"""
+        CREATE TABLE expected_{table.name} AS
+        SELECT $dt AS dt, {_added(_INGEST)} FROM grouped HAVING sum(total_events) + sum(duplicate_events) > 0
+        """
+    source, value, sums, condition = _MADE_FROM[table.kind]
     label = (
         "max({'delivered': delivered_ms, 'name': channel}) FILTER (channel IS NOT NULL)['name'] AS channel,"
         if table.labelled
@@ -158,6 +194,6 @@ def count_table(table: Table) -> str:
     CREATE TABLE expected_{table.name} AS
     SELECT dt, {table.id_column}, {label and "channel,"} watch_ms_fg + watch_ms_bg AS watch_ms,
       watch_ms_fg, watch_ms_bg, views, ad_ms
-    FROM (SELECT $dt AS dt, {value} AS {table.id_column}, {label} {_SUMS}
-          FROM counted WHERE (start OR tick) AND {condition} GROUP BY {value})
+    FROM (SELECT $dt AS dt, {value} AS {table.id_column}, {label} {sums}
+          FROM {source} WHERE {condition} GROUP BY {value})
     """
