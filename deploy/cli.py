@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "rejected": Command("deploy.rejected", "what was refused or unreadable: list it, show it, post it again"),
     "forget": Command("deploy.forget", "erase a client from state, rows and archive"),
     "athena": Command("athena.athena_command", "the lake's tables, views and queries on Athena"),
+    "deploy": Command("deploy.deploy_command", "put the stack up on AWS: shows the plan, applies it by --yes"),
     "topics": Command("deploy.topics", "create and check the topics on any Kafka cluster"),
     "acls": Command("deploy.acls_command", "the rights that each role needs on a Kafka cluster"),
     "doctor": Command("deploy.doctor", "say what this machine lacks; install and download it"),

@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import Mapping
 
+from aiokafka.errors import KafkaError
+
 from deploy.errors import DeployError
 from deploy.local import control, endpoints
 from deploy.local.config import Facts, read_record
@@ -15,9 +17,10 @@ from deploy.progress import ChildLines
 from streams.brokers import SECURITY_VARIABLES
 from streams.contract import topics
 from streams.fold_settings import FoldSettings
+from streams.provision import ProvisionError
 from streams.refold import RefoldError, RefoldPlan, prepare_refold
-from streams.settings import Settings
-from streams.topic_id import topic_ids
+from streams.settings import Settings, SettingsError
+from streams.topic_id import TopicIdError, topic_ids
 
 STAGES = ["streams", "sinks"]
 
@@ -25,11 +28,18 @@ STAGES = ["streams", "sinks"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument(
+        "--stopped",
+        action="store_true",
+        help="for a stack that others run: streams and sinks are stopped, the stages' variables say where it is",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command on a running stack."""
+    """Run the command on a running stack, or on one whose stages were stopped by whatever runs them."""
     lines = ChildLines(sys.stderr)
+    if args.stopped:
+        return _run_stopped(args, lines)
     where = endpoints.read(args.data_dir)
     facts, _ = read_record(args.data_dir)
     if facts is None:
@@ -39,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
     _ask(args, "stop", lines)
     try:
-        plan = asyncio.run(_prepare(where, facts))
+        plan = asyncio.run(_prepare(_settings(where, facts)))
     except RefoldError as error:
         raise DeployError(str(error)) from error
     lines.text(_describe(plan))
@@ -47,9 +57,22 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _prepare(where: Mapping[str, object], facts: Facts) -> RefoldPlan:
-    """Prepare with the settings that the stack's workers are given."""
-    settings = Settings.from_env(
+def _run_stopped(args: argparse.Namespace, lines: ChildLines) -> int:
+    lines.text("drops state and partials, so that every raw record is folded again; the files stay")
+    if not args.yes and input("are streams and sinks stopped? [y/N] ").strip().lower() != "y":
+        return 1
+    try:
+        plan = asyncio.run(_prepare(Settings.from_env(os.environ)))
+    except (RefoldError, SettingsError, ProvisionError, TopicIdError, KafkaError) as error:
+        raise DeployError(f"{error}; nothing is lost: when that is mended, run it again") from error
+    lines.text(_describe(plan))
+    lines.text("start streams and sinks again")
+    return 0
+
+
+def _settings(where: Mapping[str, object], facts: Facts) -> Settings:
+    """Return the settings that the stack's workers are given."""
+    return Settings.from_env(
         {
             **os.environ,
             **dict.fromkeys(SECURITY_VARIABLES, ""),  # the stack's own broker asks for nothing
@@ -61,7 +84,10 @@ async def _prepare(where: Mapping[str, object], facts: Facts) -> RefoldPlan:
             "STREAMS_CLIENT_TABLE": "on" if where["client_table"] else "off",
         }
     )
-    ids = await topic_ids(settings.bootstrap_servers, [topics.EVENTS])
+
+
+async def _prepare(settings: Settings) -> RefoldPlan:
+    ids = await topic_ids(settings.brokers, [topics.EVENTS])
     fold_settings = FoldSettings(
         partitions=settings.partitions,
         shards=settings.shards,

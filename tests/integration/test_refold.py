@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import os
+import sys
 from pathlib import Path
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -94,6 +97,29 @@ async def test_lost_state_is_refused_and_a_refold_brings_back_the_same_rows(
 
     assert (plan.generation, plan.first_dt) == (1, "")
     assert await published_rows(server) == plain_rows(await raw_records(server))
+
+
+async def test_the_command_refolds_a_stack_that_others_run(
+    fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
+) -> None:
+    server = await fresh_topics()
+    async with workers(tmp_path, server, group_prefix, ALONE):
+        await feed(server, 100, seed=6)
+        await settled(server, group_prefix)
+    before = await published_rows(server)
+    await delete_state(server)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "deploy.cli", "refold", "--stopped", "--yes"),
+        env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": server, "WATCHTIME_GROUP": group_prefix},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+
+    assert process.returncode == 0, said
+    assert b"generation 1: " in said
+    async with workers(tmp_path / "again", server, group_prefix, ALONE):
+        await settled(server, group_prefix)
+        assert await published_rows(server) == before
 
 
 async def spoil_state(bootstrap_servers: str) -> int:

@@ -28,6 +28,6 @@ rm -rf pygments pygments-*.dist-info
 
 # AWS: the services that are called, and those by which credentials are found.
 find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin \
-  ! -name athena ! -name glue -exec rm -rf {} +
+  ! -name athena ! -name glue ! -name secretsmanager -exec rm -rf {} +
 
 find . -type f -name '*.so*' -exec strip --strip-unneeded {} +
