@@ -8,7 +8,7 @@ BIN := .venv/bin
 #: More words for pytest, as in: make unit ARGS='-k ports'
 ARGS ?=
 
-.PHONY: help install demo test check format unit integration faults extension check-extension e2e athena-test bench-streams bench-gateway bench-restore soak lock clean
+.PHONY: help install demo test check format unit integration faults extension check-extension e2e athena-test brokers-test kafka39-test bench-streams bench-gateway bench-restore soak lock clean
 
 help: ## list these tasks
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -57,6 +57,17 @@ integration: install ## tests with a real broker and S3 server
 faults: install ## kills, cuts and repeats against an independent oracle, the long ones too
 	@$(BIN)/watchtime doctor --fix --fetch
 	$(BIN)/pytest tests/faults tests/integration/test_runbook.py -s $(ARGS)
+
+brokers-test: install ## three brokers, killed under load one after the other and two at once: nothing lost or double
+	@$(BIN)/watchtime doctor --fix --fetch
+	$(BIN)/pytest tests/brokers -s $(ARGS)
+
+#: Kafka 4 removed what was old; this is the newest that still had it.
+KAFKA39 := 3.9.2
+
+kafka39-test: install ## the integration tests, the long ones too, on Kafka 3.9
+	@WATCHTIME_KAFKA_VERSION=$(KAFKA39) $(BIN)/watchtime doctor --fix --fetch
+	WATCHTIME_KAFKA_VERSION=$(KAFKA39) $(BIN)/pytest tests/integration $(ARGS)
 
 soak: install ## twenty minutes at a steady rate: memory and latency stay flat, drift=0
 	@$(BIN)/watchtime doctor --fix --fetch

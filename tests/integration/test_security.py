@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from deploy.acls import READERS
+from deploy.acls import READERS, rights
+from deploy.cli import main
 from deploy.local.cache import Cache
 from deploy.local.process import Child, Program
 from streams.connect import client_options
@@ -20,7 +21,7 @@ from streams.contract.rows import INGEST
 from streams.provision import ProvisionError, provision
 from tests import oracle, proof
 from tests.pipeline import ROOT, STAGES, Pipeline
-from tests.secured import GROUP, STRANGER, Authority, SecuredBroker
+from tests.secured import ADMIN, GROUP, STRANGER, Authority, SecuredBroker
 
 EVENTS = 2_000
 
@@ -169,6 +170,22 @@ async def test_a_broker_that_another_authority_vouches_for_is_not_believed(secur
         await provision(type(brokers).from_env(told), 4, 1, replication=1, client_table=False)
     # Nothing is wrong with the user.
     assert await visible(secured, "operator") != set()
+
+
+@pytest.mark.parametrize("user", [ADMIN, "operator"])
+def test_rights_are_set_by_who_may(
+    secured: SecuredBroker, user: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    for name, value in secured.environ(user).items():
+        monkeypatch.setenv(name, value)
+
+    code = main(["acls", "--apply"])
+    told = capsys.readouterr()
+    if user == ADMIN:  # once more: what is set stays set
+        assert (code, told.out) == (0, f"{len(rights(GROUP, client_table=False))} rights are set for 5 users\n")
+    else:
+        assert code == 1
+        assert "ClusterAuthorizationFailedError" in told.err
 
 
 async def test_a_user_without_rights_sees_nothing(secured: SecuredBroker):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 
-from deploy.acls import ROLES, commands, grants, rights
+from deploy.acls import ROLES, Grant, commands, grants, rights
 from deploy.acls_command import KINDS, OPERATIONS
 from deploy.cli import main
 from streams.contract.rows import CLIENT
@@ -108,3 +109,17 @@ def test_the_command_prints_commands_or_json(capsys, monkeypatch):
 def test_a_role_that_does_not_exist(capsys):
     assert main(["acls", "root"]) == 1
     assert "no such role: root; there are gateway, streams" in capsys.readouterr().err
+
+
+def test_the_document_has_the_same_list():
+    document = (Path(__file__).parents[3] / "docs" / "brokers.md").read_text()
+
+    assert [line for line in document.splitlines() if line.startswith(tuple(f"| {role} |" for role in ROLES))] == [
+        table_row(grant) for grant in grants("watchtime", client_table=False)
+    ]
+
+
+def table_row(grant: Grant) -> str:
+    """Return a grant as a line of the document's table."""
+    names = ", ".join(f"`{resource.name}{'*' * resource.prefixed}`" for resource in grant.resources)
+    return f"| {grant.role} | {', '.join(grant.operations)} | {grant.resources[0].kind} | {names} | {grant.why} |"
