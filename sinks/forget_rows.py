@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Collection
 from typing import Any
 
+from sinks.file_rows import read_rows
 from sinks.files import file_bytes, sorted_rows, totals
 from sinks.keys import ANALYTICS, FileKey
 from sinks.patience import patiently
 from sinks.progress import Report
 from sinks.provenance import FileProvenance, Totals
 from sinks.rebuild_files import NewFile, write_file
-from sinks.reconcile_compare import read_rows
 from sinks.store import Store, StoredObject, content_hash
 from streams.contract.rows import CLIENT
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from sinks.file_rows import UnreadableFileError, read_rows
 from sinks.files import file_bytes, sorted_rows, totals
 from sinks.keys import ANALYTICS, FileKey
 from sinks.patience import Patience, patiently
@@ -16,7 +17,7 @@ from sinks.precedence import check_origin
 from sinks.provenance import FileProvenance, ForeignObjectError, Totals
 from sinks.rebuild_shape import Shape
 from sinks.reconcile import Recount
-from sinks.reconcile_compare import Drift, compare, load_files, read_rows
+from sinks.reconcile_compare import Drift, compare, load_files
 from sinks.store import PreconditionFailed, Store, StoredObject, StoreUnavailable, content_hash
 from streams.contract.keys import shard_of
 from streams.contract.rows import Table
@@ -94,7 +95,7 @@ def _readable(table: Table, found: dict[FileKey, StoredObject | None], drift: Dr
             continue
         try:
             files.append(read_rows(table, name, stored.body))
-        except (ValueError, pa.ArrowException) as error:
+        except UnreadableFileError as error:
             drift.differing += 1
             drift.examples.append({"table": table.name, "dt": name.dt, "id": name.encode(), "error": str(error)})
     return files

@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import duckdb
-import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from sinks.keys import FileKey
+from sinks.file_rows import is_text, rows_schema
 from streams.contract.rows import Table
 
 #: Differing rows that are kept for the report; all are counted.
@@ -44,28 +41,9 @@ class Drift:
         self.example_marks.append(mark)
 
 
-def read_rows(table: Table, file: FileKey, body: bytes) -> pa.Table:
-    """Return a daily file's rows with text as bytes; ValueError when its columns are not the table's."""
-    key = file.encode()
-    if file.format == "parquet":
-        found = pq.read_table(io.BytesIO(body), partitioning=None)
-        # The day is in the folder's name and not in the file.
-        found = found.add_column(0, "dt", pa.array([file.dt] * found.num_rows, pa.string()))
-    else:
-        # JSON numbers keep their type here: 1.0 in a counter's place is a difference, not a 1.
-        rows = [orjson.loads(line) for line in body.split(b"\n") if line]
-        for row in rows:
-            if tuple(row) != table.columns:
-                raise ValueError(f"{key}: a row has the columns {', '.join(row)}, not {', '.join(table.columns)}")
-        found = pa.Table.from_pylist(rows, schema=_arrow_schema(table, pa.string()))
-    if tuple(found.column_names) != table.columns:
-        raise ValueError(f"{key} has the columns {', '.join(found.column_names)}, not {', '.join(table.columns)}")
-    return found.cast(_arrow_schema(table, pa.binary()))
-
-
 def load_files(connection: duckdb.DuckDBPyConnection, table: Table, files: list[pa.Table]) -> None:
     """Put the rows of a table's files into `actual_<name>`."""
-    rows = pa.concat_tables(files) if files else _arrow_schema(table, pa.binary()).empty_table()
+    rows = pa.concat_tables(files) if files else rows_schema(table).empty_table()
     connection.register("files", rows)
     connection.execute(f"CREATE OR REPLACE TABLE actual_{table.name} AS FROM files")
     connection.unregister("files")
@@ -109,19 +87,7 @@ def compare(connection: duckdb.DuckDBPyConnection, table: Table, dt: str, drift:
 
 
 def _typed(table: Table) -> str:
-    return ", ".join(f"{name}::{'BLOB' if _is_text(table, name) else 'BIGINT'} AS {name}" for name in table.columns)
-
-
-def _arrow_schema(table: Table, text: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, text if _is_text(table, name) else pa.int64()) for name in table.columns])
-
-
-def _is_text(table: Table, column: str) -> bool:
-    return (
-        column == "dt"
-        or (column == table.id_column and not table.numeric_id)
-        or (table.labelled and column == "channel")
-    )
+    return ", ".join(f"{name}::{'BLOB' if is_text(table, name) else 'BIGINT'} AS {name}" for name in table.columns)
 
 
 def _shown(cell: object) -> object:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from sinks.file_rows import UnreadableFileError, read_rows
 from sinks.keys import ANALYTICS, FileKey
 from sinks.provenance import ForeignObjectError
 from sinks.raw_days import Chunk, Continuity, RawHoleError, lines_of, list_chunks, raw_days_of, read_chunks
-from sinks.reconcile_compare import Drift, compare, load_files, read_rows
+from sinks.reconcile_compare import Drift, compare, load_files
 from sinks.reconcile_day import Finding, Report, check_ends
 from sinks.reconcile_lines import UnreadableLineError
 from sinks.reconcile_rolling import RollingRecount
@@ -162,7 +163,7 @@ class Pass:
                     continue
                 try:
                     files.append(read_rows(table, name, found.body))
-                except ValueError as error:
+                except UnreadableFileError as error:
                     drift.add_unreadable(table, dt, key, str(error))
             load_files(recount.connection, table, files)
             compare(recount.connection, table, dt, drift)

@@ -44,8 +44,9 @@ class Log:
 
     def __init__(self, brokers: Address) -> None:
         """Prepare the clients; `async with` connects them."""
-        # The end that read_committed readers get to is the one that stages wait for.
-        self._consumer: Final = AIOKafkaConsumer(**client_options(brokers), isolation_level="read_committed")
+        # Ends behind open transactions: a commit is acknowledged before its markers are in the partitions, so that the
+        # end which read_committed readers get to may still lie before records that a group has counted as written.
+        self._consumer: Final = AIOKafkaConsumer(**client_options(brokers), isolation_level="read_uncommitted")
         self._admin: Final = AIOKafkaAdminClient(**client_options(brokers))
 
     async def __aenter__(self) -> Self:
