@@ -165,10 +165,11 @@ def test_the_gateway_stands_behind_its_balancer_and_nothing_else() -> None:
 
 def test_clients_are_told_to_come_again_and_speak_tls() -> None:
     edge = whole().child("Edge")
-    (rate, _) = edge.resource("Firewall")["Rules"]
+    (rate, _) = edge.resource("Acl")["Rules"]
     answer = rate["Action"]["Block"]["CustomResponse"]
     https, http = edge.resource("Https"), edge.resource("Http")
 
+    assert "Acl" not in whole(Firewall="off").child("Edge").of_type("AWS::WAFv2::WebACL")
     assert (answer["ResponseCode"], answer["ResponseHeaders"][0]["Name"]) == (429, "Retry-After")
     assert rate["Statement"]["RateBasedStatement"]["Limit"] == "3000"
     assert https["Protocol"] == "HTTPS"
