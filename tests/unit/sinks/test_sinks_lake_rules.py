@@ -11,7 +11,7 @@ from sinks.keys import LAYOUT_KEY
 from sinks.layout import LayoutError, recorded_day_rule, settle_layout
 from sinks.patience import LONGEST_WAIT_S, patiently, wait_s
 from sinks.provenance import ChunkProvenance, FileProvenance, ForeignObjectError, Totals
-from sinks.store import MemoryStore, StoreRefused
+from sinks.store import MemoryStore, StoreRefused, StoreUnavailable
 from tests.bad_stores import FailTimes, UnreliableStore
 
 FILE = FileProvenance(
@@ -132,6 +132,14 @@ async def test_a_day_rule_of_a_later_release_is_not_guessed_at():
     await store.put(LAYOUT_KEY, b'{"version":1,"day_rule":"lunar"}', {}, etag=None)
 
     with pytest.raises(LayoutError, match="'lunar'"):
+        await recorded_day_rule(store)
+
+
+async def test_a_lake_that_is_away_is_said_at_once_to_whom_asks_for_its_day_rule():
+    store = UnreliableStore(MemoryStore())
+    store.before_read = FailTimes(1)
+
+    with pytest.raises(StoreUnavailable):
         await recorded_day_rule(store)
 
 
