@@ -1,4 +1,4 @@
-"""The raw archive, day by day: which chunks there are, whether offsets are missing, and their lines in order.
+"""The raw archive, day by day: which chunks there are, in order, and whether offsets are missing.
 
 Chunks of a partition follow each other by offset; that nothing is missing between them is checked here, so that a
 recount cannot agree with files that lack the same events.
@@ -7,21 +7,17 @@ recount cannot agree with files that lack the same events.
 from __future__ import annotations
 
 import asyncio
-import gzip
-import zlib
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from sinks.keys import ChunkKey, day_folder
 from sinks.provenance import ChunkProvenance
-from sinks.reconcile_lines import RawLine
 from sinks.store import Store, StoredObject
 from streams.contract.days import shift_dt
 
 #: Raw days that may hold a delivery of a day's events or what these repeat, relative to the day.
 FIRST_DAY: Final = -15
 LAST_DAY: Final = 9
-_AHEAD: Final = 4
 
 
 class RawHoleError(Exception):
@@ -56,22 +52,12 @@ async def list_chunks(store: Store, raw_days: Collection[str]) -> list[Chunk]:
     return sorted(chunk for keys in listings for chunk in map(chunk_of, keys) if chunk is not None)
 
 
-async def read_chunks(store: Store, chunks: Sequence[Chunk]) -> AsyncGenerator[tuple[Chunk, StoredObject], None]:
-    """Yield the chunks with their objects, in order, reading a few ahead."""
-    reads: dict[int, asyncio.Task[StoredObject | None]] = {}
-    try:
-        for number, chunk in enumerate(chunks):
-            for ahead in range(number, min(number + _AHEAD, len(chunks))):
-                if ahead not in reads:
-                    reads[ahead] = asyncio.create_task(store.get(chunks[ahead].key))
-            found = await reads.pop(number)
-            if found is None:
-                raise RawHoleError(f"{chunk.key} was listed and is gone: does another program delete raw objects?")
-            yield chunk, found
-    finally:
-        for task in reads.values():
-            task.cancel()
-        await asyncio.gather(*reads.values(), return_exceptions=True)
+async def read_chunk(store: Store, chunk: Chunk) -> StoredObject:
+    """Return a chunk's object."""
+    found = await store.get(chunk.key)
+    if found is None:
+        raise RawHoleError(f"{chunk.key} was listed and is gone: does another program delete raw objects?")
+    return found
 
 
 class Continuity:
@@ -101,15 +87,3 @@ class Continuity:
     def next_offset(self, topic8: str, partition: int) -> int | None:
         """Return the offset after the newest one seen of a partition; None when it has no chunk."""
         return self._next.get((topic8, partition))
-
-
-def lines_of(chunk: Chunk, body: bytes, start: int) -> Iterator[RawLine]:
-    r"""Yield a chunk's lines, numbered from `start`; lines end with `\n` only."""
-    try:
-        lines = gzip.decompress(body).split(b"\n")
-    except (EOFError, OSError, zlib.error) as error:
-        raise RawHoleError(f"{chunk.key} is damaged and cannot be read ({error!r}): bring back a copy of it") from error
-    if not lines[-1]:
-        lines.pop()
-    for number, value in enumerate(lines, start):
-        yield RawLine(number, chunk.dt, value)

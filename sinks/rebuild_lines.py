@@ -25,16 +25,18 @@ class BrokenObjectError(Exception):
     """A raw object cannot be decompressed."""
 
 
-def content(key: str, body: bytes) -> bytes:
-    """Return an object's content, decompressed if it is gzip, whatever its name says."""
-    if not body.startswith(_GZIP_MAGIC):
+def content(key: str, body: bytes, *, may_be_plain: bool = True) -> bytes:
+    """Return an object's content; `may_be_plain`: whether what does not begin as gzip is content, whatever its name."""
+    if may_be_plain and not body.startswith(_GZIP_MAGIC):
         return body
     try:
+        if not body:
+            raise EOFError("it is empty")  # noqa: TRY301 - told with the other kinds of damage
         return bytes(igzip.decompress(body))  # type: ignore[no-untyped-call]
     except (EOFError, OSError, igzip_lib.IsalError) as error:  # type: ignore[misc] # the stub calls it a value
         raise BrokenObjectError(
-            f"{key} begins as gzip and cannot be decompressed ({error}): fetch it again from where it came, "
-            "or move it away to count the day without it"
+            f"{key} is damaged and cannot be decompressed ({error}): bring back a copy of it, or, if it came from "
+            "another pipeline, move it away to count the day without it"
         ) from error
 
 

@@ -43,7 +43,7 @@ class Order:
 
 def write_part(order: Order, body: bytes) -> None:
     """Write the part of an object with this content; it appears under its name when it is whole."""
-    table = pa.Table.from_batches([_read(order, content(order.key, body))])
+    table = pa.Table.from_batches([_read(order, content(order.key, body, may_be_plain=order.foreign))])
     partial = order.path.with_suffix(".partial")
     # Few values of these columns are new on a line, so that dictionaries are small and fast to write and to read.
     dictionaries = ["broker_dt", "event_type", "video", "channel", "client", "seq_epoch"]

@@ -51,7 +51,7 @@ class Recount:
             # What does not fit spills into files there.
             self.connection.execute(f"SET memory_limit = '{_MEMORY}'")
         self.connection.execute("SET TimeZone = 'UTC'")
-        self.connection.execute(sql.create_line())
+        self.connection.execute(sql.CREATE_LINE)
 
     def close(self) -> None:
         """Release the database."""
@@ -66,11 +66,14 @@ class Recount:
 
     def add_parts(self, paths: Sequence[Path]) -> None:
         """Take lines that are columns in files already, instead of any that are added; nothing of them is copied."""
-        if not paths:
-            return
-        files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
         self.connection.execute("DROP TABLE line")
-        self.connection.execute(f"CREATE VIEW line AS {sql.with_slots(self.day_rule, f'read_parquet([{files}])')}")
+        self._look_at(paths)
+
+    def _look_at(self, paths: Sequence[Path]) -> None:
+        """Let `line` be the lines of these files."""
+        files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+        source = f"read_parquet([{files}])" if paths else f"({sql.NO_LINES})"
+        self.connection.execute(f"CREATE OR REPLACE VIEW line AS {sql.with_slots(self.day_rule, source)}")
 
     def judge(self, tables: Sequence[Table] = TABLES) -> Beyond:
         """Find the repeats, count the day's rows of these tables, and return what went beyond the window."""

@@ -21,6 +21,7 @@ from sinks.lake import NoStackError
 from sinks.layout import LayoutError
 from sinks.provenance import ForeignObjectError
 from sinks.raw_days import RawHoleError
+from sinks.rebuild_lines import BrokenObjectError
 from sinks.reconcile_day import Finding, Stack
 from sinks.reconcile_lines import UnreadableLineError
 from sinks.reconcile_pass import Outcome, Untold
@@ -36,6 +37,7 @@ DRIFT: Final = 1
 UNTOLD: Final = 2
 #: Why it cannot be told whether a day is right.
 UNTOLD_ERRORS: Final = (
+    BrokenObjectError,
     ForeignObjectError,
     KafkaError,
     LayoutError,

@@ -8,28 +8,27 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from sinks.file_rows import UnreadableFileError, read_rows
 from sinks.keys import ANALYTICS, FileKey
+from sinks.part_writers import PartWriters, together
 from sinks.provenance import ForeignObjectError
-from sinks.raw_days import Chunk, Continuity, RawHoleError, lines_of, list_chunks, raw_days_of, read_chunks
+from sinks.raw_days import Chunk, Continuity, RawHoleError, list_chunks, raw_days_of, read_chunk
+from sinks.rebuild_lines import BrokenObjectError
+from sinks.rebuild_part import Order, Reading
 from sinks.reconcile_compare import Drift, compare, load_files
 from sinks.reconcile_day import Finding, Report, check_ends
 from sinks.reconcile_lines import UnreadableLineError
 from sinks.reconcile_rolling import RollingRecount
 from sinks.reconcile_settle import Log, Offsets
-from sinks.store import Store, StoredObject
+from sinks.store import Store
 from streams.contract.days import DayRule, dt_of_ms
 from streams.contract.rows import Table
 from streams.contract.topics import EVENTS
-
-#: Places of lines: the number of the object in the order of deliveries, then the number of the line in these bits.
-_LINE_BITS: Final = 32
 
 #: Told how many raw objects are read, and of how many.
 Advance = Callable[[int, int], None]
@@ -80,9 +79,10 @@ class Pass:
         self._advance = advance
         #: In the order of deliveries.
         self._chunks: list[Chunk] = []
-        self._places: dict[str, int] = {}
         self._metadata: dict[str, dict[str, str]] = {}
         self._read = 0
+        #: Raw day up to which all is read.
+        self._taken = ""
         #: Raw days whose objects cannot be read, and why.
         self._broken: dict[str, Exception] = {}
 
@@ -91,34 +91,37 @@ class Pass:
         raw_days = sorted({raw_day for dt in days for raw_day in raw_days_of(dt)})
         self._report("listing raw objects")
         self._chunks = [chunk for chunk in await list_chunks(self._store, raw_days) if chunk.topic == EVENTS]
-        self._places = {chunk.key: number << _LINE_BITS for number, chunk in enumerate(self._chunks)}
-        by_day = sorted(self._chunks, key=lambda chunk: chunk.dt)
         with tempfile.TemporaryDirectory(prefix="watchtime-reconcile-") as folder:
             recount = RollingRecount(self._source.day_rule, Path(folder))
             try:
-                async with aclosing(read_chunks(self._store, by_day)) as objects:
+                with PartWriters() as writers:
                     for dt in days:
                         last = raw_days_of(dt)[-1]
-                        await self._take(recount, objects, sum(chunk.dt <= last for chunk in by_day))
+                        await self._take(recount, writers, Path(folder), last)
                         yield await self._look(recount, dt, ends, current)
             finally:
                 recount.close()
 
-    async def _take(
-        self, recount: RollingRecount, objects: AsyncIterator[tuple[Chunk, StoredObject]], count: int
-    ) -> None:
-        """Read on until `count` objects are read."""
-        while self._read < count:
-            chunk, found = await anext(objects)
-            self._metadata[chunk.key] = dict(found.stat.metadata)
+    async def _take(self, recount: RollingRecount, writers: PartWriters, folder: Path, last: str) -> None:
+        """Read what has not been read of the raw days up to `last`."""
+
+        async def take(number: int, chunk: Chunk) -> None:
+            path = folder / f"{number}.parquet"
+            order = Order(chunk.key, chunk.dt, number, foreign=False, reading=Reading(), path=path)
             try:
-                lines = lines_of(chunk, found.body, self._places[chunk.key])
-                await asyncio.to_thread(recount.add_raw_day, chunk.dt, lines)
-            except (RawHoleError, UnreadableLineError) as why:
+                found = await writers.write(order, lambda: read_chunk(self._store, chunk))
+            except (BrokenObjectError, RawHoleError, UnreadableLineError) as why:
                 self._broken.setdefault(chunk.dt, why)
+            else:
+                self._metadata[chunk.key] = dict(found.stat.metadata)
+                recount.add_part(chunk.dt, path)
             self._read += 1
             self._report(f"reading raw objects: {self._read:,} of {len(self._chunks):,}")
             self._advance(self._read, len(self._chunks))
+
+        wanted = [(number, chunk) for number, chunk in enumerate(self._chunks) if self._taken < chunk.dt <= last]
+        await together(take(number, chunk) for number, chunk in wanted)
+        self._taken = last
 
     async def _look(self, recount: RollingRecount, dt: str, ends: Offsets, current: str) -> Outcome:
         raw_days = raw_days_of(dt)
@@ -138,7 +141,7 @@ class Pass:
             return Untold(dt=dt, why=why)
         self._report("counting")
         await asyncio.to_thread(recount.stand_at, dt, raw_days)
-        beyond = await asyncio.to_thread(recount.judge)
+        beyond = await asyncio.to_thread(recount.judge, self._source.tables)
         drift = await self._compare(recount)
         finding = Finding(
             dt=dt,

@@ -34,13 +34,10 @@ def _day(dt: str) -> str:
 
 _DUCKDB_TYPES: Final = {"int64": "BIGINT", "string": "VARCHAR", "bool": "BOOLEAN", "binary": "BLOB"}
 _COLUMNS: Final = ", ".join(f"{field.name} {_DUCKDB_TYPES[str(field.type)]}" for field in SCHEMA)
-
-
-def create_line(name: str = "line", *, anew: bool = False) -> str:
-    """Return the statement that makes a table of lines."""
-    return f"CREATE {'OR REPLACE ' if anew else ''}TABLE {name} ({_COLUMNS}, day BIGINT, hour INTEGER, moved BOOLEAN)"
-
-
+CREATE_LINE: Final = f"CREATE TABLE line ({_COLUMNS}, day BIGINT, hour INTEGER, moved BOOLEAN)"
+_NOTHING: Final = ", ".join(f"NULL::{_DUCKDB_TYPES[str(field.type)]} AS {field.name}" for field in SCHEMA)
+#: The lines of no object.
+NO_LINES: Final = f"SELECT {_NOTHING} WHERE false"
 _BELIEVED: Final = f"coalesce(event_ts BETWEEN delivered_ms - {MAX_LATE_MS} AND delivered_ms + {MAX_EARLY_MS}, false)"
 _OWN_TIME: Final = f"CASE WHEN {_BELIEVED} THEN event_ts ELSE delivered_ms END"
 _SHIFT: Final = (

@@ -71,10 +71,16 @@ def test_strict_reading_repeats_the_reference(text, valid):
 def test_content_is_decompressed_by_its_first_bytes_and_not_by_its_name():
     members = gzip.compress(b"one\n") + gzip.compress(b"two\n")
 
-    assert content("raw/2026/01/05/no-suffix", members) == b"one\ntwo\n"
-    assert content("raw/2026/01/05/named.gz", b"one\n") == b"one\n"
+    assert content("raw/2026/01/05/no-suffix", members, may_be_plain=True) == b"one\ntwo\n"
+    assert content("raw/2026/01/05/named.gz", b"one\n", may_be_plain=True) == b"one\n"
 
 
 def test_a_cut_off_object_is_named():
     with pytest.raises(BrokenObjectError, match=r"cut\.gz"):
-        content("cut.gz", gzip.compress(random.Random(1).randbytes(5_000))[:-1_000])
+        content("cut.gz", gzip.compress(random.Random(1).randbytes(5_000))[:-1_000], may_be_plain=True)
+
+
+@pytest.mark.parametrize("body", [b"", b"one\n", b"\x1f\x8b\x08\x00" + bytes(6) + b"\xff" * 20])
+def test_what_the_archive_wrote_is_gzip_and_nothing_else(body):
+    with pytest.raises(BrokenObjectError, match="the-key is damaged"):
+        content("the-key", body, may_be_plain=False)

@@ -10,6 +10,7 @@ import pytest
 
 from deploy.viewers import Audience
 from sinks.raw_days import RawHoleError
+from sinks.rebuild_lines import BrokenObjectError
 from sinks.reconcile_compare import Drift
 from sinks.reconcile_day import Finding
 from sinks.reconcile_lines import UnreadableLineError
@@ -105,8 +106,8 @@ async def test_a_hole_is_told_of_the_days_that_it_matters_to() -> None:
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"no gzip", RawHoleError),
-        (gzip.compress(b"x" * 1_000)[:-9], RawHoleError),
+        (b"no gzip", BrokenObjectError),
+        (gzip.compress(b"x" * 1_000)[:-9], BrokenObjectError),
         (gzip.compress(b'{"event_type":"a","event_ts":1,"tab_id":"t"}\n'), UnreadableLineError),
     ],
     ids=["no gzip", "cut short", "no received_at"],

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-
 import pytest
 from aiokafka import TopicPartition
 
 from sinks.keys import ChunkKey
 from sinks.provenance import ChunkProvenance
-from sinks.raw_days import Chunk, Continuity, RawHoleError, chunk_of, lines_of, list_chunks, raw_days_of, read_chunks
+from sinks.raw_days import Chunk, Continuity, RawHoleError, chunk_of, list_chunks, raw_days_of, read_chunk
 from sinks.reconcile_command import render
 from sinks.reconcile_day import Finding
 from sinks.reconcile_settle import lag
@@ -32,17 +30,6 @@ def metadata(partition: int, first: int, last: int) -> dict[str, str]:
     ).encode()
 
 
-def test_lines_end_with_a_line_feed_only_and_the_piece_after_the_last_is_none() -> None:
-    body = gzip.compress("a\u2028b\r\x0b\x85\n\nc\n".encode())
-
-    lines = list(lines_of(chunk(0, 0), body, 7))
-
-    assert [line.value for line in lines] == ["a\u2028b\r\x0b\x85".encode(), b"", b"c"]
-    assert [(line.at, line.broker_dt) for line in lines] == [(n, "2026-03-10") for n in (7, 8, 9)]
-    assert [line.value for line in lines_of(chunk(0, 0), gzip.compress(b"a"), 0)] == [b"a"]
-    assert list(lines_of(chunk(0, 0), gzip.compress(b""), 0)) == []
-
-
 async def test_days_before_and_after_are_listed_in_the_order_of_offsets() -> None:
     store = MemoryStore()
     keys = [
@@ -61,15 +48,13 @@ async def test_days_before_and_after_are_listed_in_the_order_of_offsets() -> Non
     assert [(found.partition, found.first) for found in chunks] == [(0, 10), (0, 90), (0, 1_000), (1, 5), (1, 7)]
 
 
-async def test_reading_keeps_the_order_and_misses_nothing() -> None:
+async def test_a_chunk_that_was_listed_and_is_gone_is_a_hole() -> None:
     store = MemoryStore()
-    chunks = [chunk(0, first) for first in range(10)]
-    for one in chunks:
-        await store.put(one.key, str(one.first).encode(), {}, etag=None)
+    await store.put(chunk(0, 0).key, b"content", {}, etag=None)
 
-    assert [int(found.body) async for _, found in read_chunks(store, chunks)] == list(range(10))
+    assert (await read_chunk(store, chunk(0, 0))).body == b"content"
     with pytest.raises(RawHoleError, match="is gone"):
-        _ = [found async for found in read_chunks(store, [chunk(0, 99)])]
+        await read_chunk(store, chunk(0, 99))
 
 
 def test_contiguous_chunks_are_no_hole_and_others_are() -> None:
