@@ -196,12 +196,12 @@ class LocalBroker:
         """Whether it was started and neither stopped nor killed."""
         return self._child is not None
 
-    async def start(self) -> None:
+    async def start(self, within_s: float = READY_TIMEOUT_S) -> None:
         """Start and return when ready; on the same ports and data after a `stop` or `kill`."""
         await asyncio.to_thread(prepare, self.place, self._cache)
         out = self.place.folder / "broker.log"
         self._child = Child(program(self.place, self._cache, out))
-        async with asyncio.timeout(READY_TIMEOUT_S):
+        async with asyncio.timeout(within_s):
             while not await is_ready(self.place.brokers):
                 if self._child.exit_code() is not None:
                     raise BrokerError(f"the broker in {self.place.folder} ended while starting:\n{log_tail(out)}")

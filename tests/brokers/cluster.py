@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -15,7 +16,9 @@ from deploy.local.ports import LOOPBACK
 
 SIZE = 3
 HEAP_MB = 320
-IN_SYNC_S = 120.0
+#: Both are a matter of seconds; on a machine with much else to do, of minutes.
+READY_S = 180.0
+IN_SYNC_S = 180.0
 
 
 class Cluster:
@@ -47,7 +50,11 @@ class Cluster:
 
     async def start(self) -> None:
         """Start all brokers, which need each other."""
-        await asyncio.gather(*(broker.start() for broker in self.brokers))
+        await self.start_again(range(SIZE))
+
+    async def start_again(self, numbers: Iterable[int]) -> None:
+        """Start brokers that were killed, and return when they are ready: they may need each other for that."""
+        await asyncio.gather(*(self.brokers[number].start(READY_S) for number in numbers))
 
     async def in_sync(self) -> None:
         """Return when every partition of ours has all its copies."""

@@ -16,6 +16,7 @@ import psutil
 from deploy.local.broker import LocalBroker
 from deploy.local.cache import Cache
 from deploy.open_loop import OpenLoop, Plan
+from streams.contract.topics import EVENTS, PARTIALS, STATE
 from tests.faults.progress import settled
 from tests.faults.world import GROUP
 from tests.pipeline import Pipeline
@@ -43,10 +44,21 @@ async def measure(folder: Path, *, events: int, rate: float, batch: int, clients
         print(
             f"{tally.events} events in {tally.posts} POSTs, {tally.elapsed_s:.0f} s, failed tries {tally.failed_tries}"
         )
+        logs = {topic: size(folder / "kafka" / "data", f"{topic}-*/*.log") for topic in (EVENTS, STATE, PARTIALS)}
+        raw = size(folder / "lake" / "raw", "**/*.gz")
+        print(
+            f"bytes an event: {', '.join(f'{topic} {bytes_ / tally.events:.0f}' for topic, bytes_ in logs.items())}, "
+            f"archive {raw / tally.events:.0f}"
+        )
         return {name: seconds * 1e6 / tally.events for name, seconds in used.items()}
     finally:
         await pipeline.stop()
         broker.stop()
+
+
+def size(folder: Path, pattern: str) -> int:
+    """Return the bytes of the files below a folder whose path fits."""
+    return sum(file.stat().st_size for file in folder.glob(pattern))
 
 
 def cpu_s(pid: int) -> float:
