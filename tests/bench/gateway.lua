@@ -1,4 +1,5 @@
--- Load for tests/bench/gateway.py: bodies are made once, so that wrk has CPU left; `wrk … -- EVENTS_PER_POST`.
+-- Load for tests/bench/gateway.py: bodies are made once, so that wrk has CPU left; `wrk … -- EVENTS_PER_POST [THINK_MS]`.
+-- With a time to think, each connection waits that long on average before it posts again: a load below the peak.
 local bodies, at = {}, 0
 
 local TICK = '{"schema":1,"event_id":"%08x-bead-4aaa-8aaa-%012x","event_ts":%d,"event_type":"watch_tick",'
@@ -10,6 +11,10 @@ local TICK = '{"schema":1,"event_id":"%08x-bead-4aaa-8aaa-%012x","event_ts":%d,"
 
 function init(args)
   local per_post = tonumber(args[1])
+  local think_ms = tonumber(args[2] or 0)
+  if think_ms > 0 then
+    delay = function() return math.random(0, 2 * think_ms) end
+  end
   local now = os.time() * 1000
   local tokens = {} -- a token for each body, where the gateway asks for one
   if os.getenv("WATCHTIME_TOKENS") then

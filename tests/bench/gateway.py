@@ -125,12 +125,18 @@ async def compare(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def run_wrk(
-    url: str, processes: tuple[psutil.Process, psutil.Process], per_post: int, seconds: int, connections: int
+def run_wrk(  # noqa: PLR0913, PLR0917 (plain figures)
+    url: str,
+    processes: tuple[psutil.Process, psutil.Process],
+    per_post: int,
+    seconds: int,
+    connections: int,
+    think_ms: int = 0,
 ) -> dict[str, Any]:
     """Post for some seconds and return the figures of this run."""
     before = [cpu_s(process) for process in processes]
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(LUA), f"{url}/ingest", "--", str(per_post)]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(LUA), f"{url}/ingest", "--"]
+    command += [str(per_post), str(think_ms)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - fixed command
     spent = [cpu_s(process) - start for process, start in zip(processes, before, strict=True)]
     wrk = json.loads(done.stdout.split("RESULT ", 1)[1])

@@ -1,222 +1,192 @@
-"""How fast one stream worker folds a topic that is already full, with the broker on the same machine.
+"""Part `streams`: how fast events of a full topic are counted, by us and by others doing the same work or less.
 
-Starts a broker of its own in a temporary folder, fills the raw topic, starts a worker on it, and prints per run and as
-medians: events a second between the first and the last folded event, the time until the last total was published, the
-worker's CPU time per million events and its memory.
-
-    python -m tests.bench.streams [--events 400000] [--per-record 10 1] [--runs 3] [--clients 2000] [--json]
+The candidates take turns on one broker and one topic, so that the ratios hold also on a machine that is busy.
 """
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import json
 import os
-import random
-import statistics
 import sys
-import tempfile
-import time
+import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-import psutil
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-
 from deploy.local.broker import LocalBroker
 from deploy.local.cache import Cache
-from streams.contract import topics
-from streams.provision import provision
-from tests.bench.gateway import cpu_s, machine
-from tests.integration.stream_workers import Worker
-from tests.servers import delete_topics
+from tests.bench import ours
+from tests.bench.peer_runs import forget_topics, per_million, run_peer
+from tests.bench.peers.homes import FOLDER, PeerMissingError
+from tests.bench.raw_topic import Shape, fill, fresh
+from tests.bench.report import Part, Plan, Run, mark, median, number, table
 
 PARTITIONS = 4
-EVENT_BYTES = 600
-#: A run that has not folded everything by then has failed.
-RUN_WITHIN_S = 300.0
-#: Reading the metrics costs the worker some time of its own.
-POLL_S = 0.1
-FIGURES = ("events_per_s", "published_after_s", "worker_cpu_s_per_million", "broker_cpu_s_per_million", "rss_mb")
+EVENTS = 400_000
+#: Slow peers count fewer events, and fewer times.
+QUIX_EVENTS = 30_000
+FAUST_EVENTS = 10_000
+SLOW_RUNS = 2
+PEER_WITHIN_S = 180.0
+OURS, TWO, LIMIT = (
+    "**Watchtime**, one worker",
+    "Watchtime, two workers",
+    "Python limit: nothing kept, no repeats dropped",
+)
+STREAMS_EOS = "Kafka Streams, exactly once, repeats dropped"
 
 
-def main() -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=400_000, help="events in the topic")
-    parser.add_argument("--per-record", type=int, nargs="+", default=[10, 1], help="events in a record")
-    parser.add_argument("--clients", type=int, default=2_000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
-    args = parser.parse_args()
-    report = asyncio.run(measure(args))
-    sys.stdout.write((json.dumps(report, indent=2) if args.json else table(report)) + "\n")
-    return 0
+@dataclass(frozen=True)
+class Candidate:
+    """One line of the table."""
+
+    name: str
+    run: Callable[[], Awaitable[dict[str, Any]]]
+    runs: int
 
 
-async def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what was measured, and on which machine."""
-    results = []
-    with tempfile.TemporaryDirectory(prefix="watchtime-bench-") as folder:
-        # Without the options for a quick start: they make the broker slower under load.
-        broker = LocalBroker(Path(folder, "kafka"), Cache.from_env(os.environ), jvm=())
-        await broker.start()
+class Race:
+    """All candidates over one full topic."""
+
+    def __init__(self, plan: Plan, broker: LocalBroker) -> None:
+        self._plan = plan
+        self._broker = broker
+        self._servers = broker.bootstrap_servers
+        self._events = plan.events(EVENTS)
+
+    async def run(self, part: Part, per_record: int) -> None:
+        """Measure with so many events a record and add to the part."""
+        plan = self._plan
+        plan.say(f"filling the topic: {self._events:,} events, {per_record} a record")
+        await fresh(self._servers, PARTITIONS)
+        await fill(self._servers, self._events, Shape(per_record=per_record), PARTITIONS)
+        candidates = self._candidates(per_record)
+        measured: dict[str, list[Run]] = defaultdict(list)
+        for turn in range(plan.runs):
+            for candidate in candidates:
+                if turn >= candidate.runs or candidate.name in part.skipped:
+                    continue
+                try:
+                    run = await candidate.run()
+                except PeerMissingError as error:
+                    part.skipped[candidate.name] = str(error)
+                    plan.say(f"{candidate.name}: skipped, {error}")
+                    continue
+                measured[candidate.name].append(run)
+                told = f"{run['events_per_s']:,.0f} events/s, {run['cpu_s_per_million']:.1f} CPU s per million"
+                plan.say(f"{turn + 1}/{candidate.runs} {candidate.name}: {told}, others {run['others']:.0%}")
+        part.figures[f"{per_record} a record"] = measured
+        part.markdown += ["", *rows(measured, per_record)]
+
+    def _candidates(self, per_record: int) -> list[Candidate]:
+        runs, slow = self._plan.runs, min(self._plan.runs, SLOW_RUNS)
+        both = [Candidate(OURS, self._ours, runs), Candidate(LIMIT, self._limit, runs)]
+        if per_record > 1:  # a peer reads one event a record
+            return both
+        return [
+            *both,
+            Candidate(STREAMS_EOS, lambda: self._kafka_streams("exactly_once_v2", "on"), runs),
+            Candidate("Kafka Streams, at least once", lambda: self._kafka_streams("at_least_once", "off"), runs),
+            Candidate("Bytewax 0.21, at least once, recovery each 5 s", self._bytewax, runs),
+            Candidate(TWO, lambda: self._ours(2), min(runs, 3)),
+            Candidate("Quix Streams 3.28, exactly once", self._quix, slow),
+            Candidate("Faust, two tables in memory, at least once", self._faust, slow),
+        ]
+
+    async def _ours(self, workers: int = 1) -> dict[str, Any]:
+        return await ours.fold(
+            bootstrap_servers=self._servers,
+            broker_pid=self._broker.pid,
+            folder=self._plan.folder,
+            events=self._events,
+            partitions=PARTITIONS,
+            workers=workers,
+        )
+
+    async def _peer(self, command: list[str], name: str, environ: dict[str, str] | None = None) -> dict[str, Any]:
         try:
-            for per_record in args.per_record:
-                await delete_topics(broker.bootstrap_servers)
-                await provision(broker.bootstrap_servers, PARTITIONS, 1, replication=1, client_table=False)
-                event_bytes = await fill(broker.bootstrap_servers, args.events, per_record, args.clients)
-                runs = [await run(broker, Path(folder), args.events, number) for number in range(args.runs)]
-                medians = {name: statistics.median(one[name] for one in runs) for name in FIGURES}
-                results.append(
-                    {"events_per_record": per_record, "event_bytes": event_bytes, "median": medians, "runs": runs}
-                )
+            figures = await run_peer(
+                command=command,
+                folder=self._plan.folder,
+                broker_pid=self._broker.pid,
+                within_s=PEER_WITHIN_S,
+                environ=environ,
+            )
         finally:
-            broker.stop()
-    return {"machine": machine(), "events": args.events, "clients": args.clients, "results": results}
+            await forget_topics(self._servers, name)
+        return per_million(figures)
 
+    async def _limit(self) -> dict[str, Any]:
+        command = [sys.executable, str(FOLDER / "python_limit.py"), self._servers, str(self._events)]
+        return await self._peer(command, _name("limit"))
 
-async def run(broker: LocalBroker, folder: Path, events: int, number: int) -> dict[str, Any]:
-    """Fold the whole topic by a new worker that finds neither state nor totals; return the figures."""
-    await delete_results(broker.bootstrap_servers)
-    await provision(broker.bootstrap_servers, PARTITIONS, 1, replication=1, client_table=False)
-    # A group of its own: the last one's committed offsets would say that state was lost.
-    group = f"bench-{os.getpid()}-{number}-{time.monotonic_ns()}"
-    broker_process = psutil.Process(broker.pid)
-    broker_before_s = cpu_s(broker_process)
-    started = time.monotonic()
-    worker = Worker(broker.bootstrap_servers, group, folder / f"{group}.log", partitions=PARTITIONS, instance="bench")
-    try:
-        process = psutil.Process(worker.child.pid)
-        first_at, first, first_cpu_s = await folded(worker, 1)
-        last_at, last, last_cpu_s = await folded(worker, events)
-        ends = await published(broker.bootstrap_servers, events)
-        rss = process.memory_info().rss
-    finally:
-        code = worker.child.stop(20.0)
-    if code:
-        raise RuntimeError(f"the worker ended with {code}: {worker.log.read_text()[-2_000:]}")
-    return {
-        "events_per_s": (last - first) / (last_at - first_at),
-        "started_after_s": first_at - started,
-        "published_after_s": ends - last_at,
-        "worker_cpu_s_per_million": (last_cpu_s - first_cpu_s) / (last - first) * 1e6,
-        "broker_cpu_s_per_million": (cpu_s(broker_process) - broker_before_s) / events * 1e6,
-        "rss_mb": rss / 2**20,
-    }
+    async def _kafka_streams(self, guarantee: str, dedupe: str) -> dict[str, Any]:
+        name = _name("kafka-streams")
+        arguments = [self._servers, name, str(self._events), guarantee, dedupe, str(self._plan.folder / name)]
+        return await self._peer([*self._plan.homes.java(), "peers.Totals", *arguments], name)
 
+    async def _bytewax(self) -> dict[str, Any]:
+        python, name = self._plan.homes.python("bytewax"), _name("bytewax")
+        recovery = self._plan.folder / name
+        recovery.mkdir()
+        environ = {"PEER_SERVERS": self._servers, "PEER_EVENTS": str(self._events)}
+        prepare = f"{python} -m bytewax.recovery {recovery} {PARTITIONS}"
+        run = f"{python} -m bytewax.run bytewax_totals:flow -r {recovery} -s 5 -b 0"
+        return await self._peer(["bash", "-c", f"{prepare} && exec {run}"], name, environ)
 
-async def delete_results(bootstrap_servers: str) -> None:
-    """Delete the topics that workers write, and wait until the broker lists none of them."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
-        async with asyncio.timeout(20):
-            while names := [name for name in await admin.list_topics() if name.startswith("watch.")]:
-                names.remove(topics.EVENTS)
-                if not names:
-                    return
-                await admin.delete_topics(names)
-    finally:
-        await admin.close()
+    async def _quix(self) -> dict[str, Any]:
+        python, name = self._plan.homes.python("quix"), _name("quix")
+        events = min(self._events, self._plan.events(QUIX_EVENTS))
+        arguments = [self._servers, name, str(events), str(self._plan.folder / name)]
+        return await self._peer([python, str(FOLDER / "quix_totals.py"), *arguments], name)
 
-
-async def folded(worker: Worker, events: int) -> tuple[float, int, float]:
-    """Wait until the worker has folded so many events; return when, how many, and the CPU seconds it had used."""
-    process = psutil.Process(worker.child.pid)
-    async with asyncio.timeout(RUN_WITHIN_S):
-        while (done := int(await worker.metric("watchtime_streams_events_total"))) < events:
-            if worker.child.exit_code() is not None:
-                raise RuntimeError(f"the worker ended: {worker.log.read_text()[-2_000:]}")
-            await asyncio.sleep(POLL_S)
-    return time.monotonic(), done, cpu_s(process)
-
-
-async def published(bootstrap_servers: str, events: int) -> float:
-    """Wait until the daily topic counts every event; return when."""
-    partition = TopicPartition("watch.ingest_daily", 0)
-    counts: dict[bytes, int] = {}
-    async with (
-        asyncio.timeout(RUN_WITHIN_S),
-        AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, isolation_level="read_committed") as consumer,
-    ):
-        consumer.assign([partition])
-        await consumer.seek_to_beginning(partition)
-        while sum(counts.values()) < events:
-            for record in (await consumer.getmany(partition, timeout_ms=100)).get(partition, ()):
-                counts[record.key] = orjson.loads(record.value)["total_events"]
-    return time.monotonic()
-
-
-async def fill(bootstrap_servers: str, events: int, per_record: int, clients: int) -> float:
-    """Append the events, `per_record` of one client a record; return the mean size of an event."""
-    waiting: dict[str, list[bytes]] = defaultdict(list)
-    size, futures = 0, []
-    async with AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers, acks="all", linger_ms=20, max_batch_size=1024 * 1024
-    ) as producer:
-        for client, line in lines(events, clients):
-            size += len(line)
-            waiting[client].append(line)
-            if len(waiting[client]) == per_record:
-                value = b"".join(waiting.pop(client))
-                futures.append(await producer.send(topics.EVENTS, value, key=client.encode()))
-        for client, rest in waiting.items():
-            futures.append(await producer.send(topics.EVENTS, b"".join(rest), key=client.encode()))
-        await asyncio.gather(*futures)
-    return size / events
-
-
-def lines(events: int, clients: int) -> Iterator[tuple[str, bytes]]:
-    """Give events as a gateway writes them: ticks and some starts of videos of uneven popularity."""
-    pick = random.Random(1)
-    now_ms = time.time_ns() // 1_000_000
-    numbers = [0] * clients
-    names = [f"{pick.getrandbits(128):032x}" for _ in range(clients)]
-    for _ in range(events):
-        who = pick.randrange(clients)
-        client, video = names[who], int(pick.paretovariate(0.9)) % 5_000
-        event = {
-            "schema": 1,
-            "event_id": f"{pick.getrandbits(128):032x}",
-            "event_ts": now_ms - pick.randrange(3_600_000),
-            "event_type": "video_start" if pick.random() < 0.1 else "watch_tick",
-            "client_session_id": client,
-            "tab_id": client[:8],
-            "video_id": f"vid{video:08d}",
-            "video_session_id": f"{client[:13]}{video}",
-            "channel_name": f"Channel {video % 500}",
-            "channel_url": f"https://www.youtube.com/@channel{video % 500}",
-            "watch_ms_delta": 10_000,
-            "watch_mode": "foreground" if pick.random() < 0.7 else "background",
-            "tz_offset_min": -60,
-            "seq": numbers[who],
-            "seq_epoch": client[8:24],
-            "received_at": now_ms,
-            "client_id": client,
+    async def _faust(self) -> dict[str, Any]:
+        name, events = _name("faust"), min(self._events, self._plan.events(FAUST_EVENTS))
+        environ = {
+            "PEER_SERVERS": self._servers,
+            "PEER_APP": name,
+            "PEER_EVENTS": str(events),
+            "PEER_FOLDER": str(self._plan.folder / name),
         }
-        numbers[who] += 1
-        line = orjson.dumps(event)
-        event["url"] = "https://www.youtube.com/watch?v=".ljust(EVENT_BYTES - len(line) - len(b',"url":""\n'), "x")
-        yield client, orjson.dumps(event) + b"\n"
+        command = [sys.executable, str(FOLDER / "faust_totals.py"), "worker", "-l", "error"]
+        return await self._peer(command, name, environ)
 
 
-def table(report: dict[str, Any]) -> str:
-    """Return the report for people: medians, with the extremes of the runs in brackets."""
-    text = [f"{report['machine']}, {report['events']:,} events of {report['clients']:,} clients, one worker"]
-    for result in report["results"]:
-        runs = result["runs"]
-        text.append(f"{result['events_per_record']} event(s) a record, median of {len(runs)}:")
-        for name in FIGURES:
-            values = [one[name] for one in runs]
-            text.append(f"  {name:26} {result['median'][name]:12,.1f}   ({min(values):,.1f} … {max(values):,.1f})")
-    return "\n".join(text)
+def _name(peer: str) -> str:
+    """Return a name that no earlier run has used: each starts from nothing."""
+    return f"peer-{peer}-{uuid.uuid4().hex[:8]}"
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def rows(measured: dict[str, list[Run]], per_record: int) -> list[str]:
+    """Return the table: what each candidate did, and ours as a multiple of it."""
+    head = [f"{per_record} event(s) a record", "events/s", "ours is", "CPU s per million", "memory MiB", "broker CPU s"]
+    body = []
+    for name, runs in measured.items():
+        ratio = median(measured[OURS], "events_per_s") / median(runs, "events_per_s") if OURS in measured else 0
+        body.append(
+            [
+                name + mark(runs),
+                number(median(runs, "events_per_s")),
+                "" if name == OURS else f"{ratio:.2f}x",
+                number(median(runs, "cpu_s_per_million"), 1),
+                number(median(runs, "rss_mb")),
+                number(median(runs, "broker_cpu_s_per_million"), 1),
+            ]
+        )
+    return table(head, body)
+
+
+async def measure(plan: Plan) -> Part:
+    """Return the figures of one event and of ten a record."""
+    part = Part(title="Streams: events of a full topic, counted")
+    # Without the options for a quick start: they make the broker slower under load.
+    broker = LocalBroker(Path(plan.folder, "kafka-streams-part"), Cache.from_env(os.environ), jvm=())
+    await broker.start()
+    try:
+        race = Race(plan, broker)
+        for per_record in (1, 10):
+            await race.run(part, per_record)
+    finally:
+        broker.stop()
+    return part
