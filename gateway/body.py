@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -19,6 +19,8 @@ _BRACKETS: Final = b"[]{}"
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(_BRACKETS))
 #: Maps digits to 0 and all else to a blank, so that long whole numbers show as runs of zeros.
 _DIGITS: Final = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))  # noqa: PLR2004 - "0" to "9"
+#: What stands before the list of a batch that is written compactly.
+_BEFORE: Final = b'{"events":'
 #: The shortest whole number that the fast parser may read as a float (below -2**63) has 19 digits.
 _LONG_NUMBER: Final = b"0" * 19
 
@@ -27,20 +29,28 @@ class InvalidJsonError(ValueError):
     """The body is not JSON, or nests deeper than allowed."""
 
 
-def read_events(body: bytes) -> list[Any]:
+class Batch(NamedTuple):
+    """The events of a body."""
+
+    events: list[Any]
+    #: All of them as one compact JSON list; None where a number is too long for the fast writer.
+    text: bytes | None
+
+
+def read_batch(body: bytes) -> Batch:
     """Return the events of a body: those of a batch, else the one value it holds; InvalidJsonError otherwise."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidJsonError(str(error)) from error
-    if _LONG_NUMBER in body.translate(_DIGITS):
-        try:
-            document = json.loads(body.decode())  # slower, but 2**64 stays 2**64; what is no JSON is out already
-        except RecursionError as error:
-            raise InvalidJsonError("nested too deeply") from error
     events = document["events"] if _is_batch(document) else [document]
     _refuse_deep(body, events)
-    return events
+    text = orjson.dumps(events)
+    # What is written again as it came has lost nothing; else it is seen whether a number has.
+    if text != body[len(_BEFORE) : -1] and text[1:-1] != body and _LONG_NUMBER in body.translate(_DIGITS):
+        document = json.loads(body.decode())  # slower, but 2**64 stays 2**64; what is no JSON is out already
+        return Batch(document["events"] if _is_batch(document) else [document], None)
+    return Batch(events, text)
 
 
 def compact(value: object) -> bytes:

@@ -43,7 +43,7 @@ class Enrolment:
         self._clock_s = clock_s
         self._monotonic_s = monotonic_s
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; a Refusal is raised, its answer made elsewhere."""
         if not self._access.auth:
             raise Refusal(404, "This gateway is open: it takes events without a token", "open")

@@ -10,10 +10,10 @@ from aiohttp import web
 from gateway.answers import error_answer, json_answer
 from gateway.publish import Publisher
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-async def health(_: web.Request) -> web.Response:
+async def health(_: web.Request) -> web.StreamResponse:
     """Answer that the process lives, whatever the broker does."""
     return json_answer(200, orjson.dumps({"ok": True, "stage": "gateway"}))
 
@@ -21,7 +21,7 @@ async def health(_: web.Request) -> web.Response:
 def ready_handler(publisher: Publisher) -> Handler:
     """Return the handler of GET /ready."""
 
-    async def ready(_: web.Request) -> web.Response:
+    async def ready(_: web.Request) -> web.StreamResponse:
         if publisher.ready:
             return json_answer(200, b'{"ok":true}')
         return error_answer(503, "The broker cannot be reached")

@@ -16,8 +16,8 @@ from aiohttp import web
 
 from gateway.access import Access
 from gateway.answers import Refusal, json_answer
-from gateway.body import InvalidJsonError, read_events
-from gateway.intake import Intake, RejectedLimit, sort_events
+from gateway.body import InvalidJsonError, read_batch
+from gateway.intake import Intake, RejectedLimit, sort_batch
 from gateway.metrics import Metrics
 from gateway.publish import Publisher, UnavailableError
 from gateway.settings import Settings
@@ -48,7 +48,7 @@ class Ingest:
         self._clock_ns = clock_ns
         metrics.in_flight_bytes.set_function(lambda: self._in_flight_bytes)
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; a Refusal is raised, its answer made elsewhere."""
         received_at = self._clock_ns() // 1_000_000
         install = self._access.install_of(request)
@@ -64,15 +64,15 @@ class Ingest:
 
     def _judge(self, body: bytes, received_at: int, install: str | None) -> Intake:
         try:
-            events = read_events(body)
+            batch = read_batch(body)
         except InvalidJsonError as error:
             raise Refusal(400, "Invalid JSON", "json") from error
-        if len(events) > MAX_BATCH_EVENTS:
-            advice = f"Too many events: {len(events)}, at most {MAX_BATCH_EVENTS} in a request"
+        if len(batch.events) > MAX_BATCH_EVENTS:
+            advice = f"Too many events: {len(batch.events)}, at most {MAX_BATCH_EVENTS} in a request"
             raise Refusal(413, advice, "events")
-        return sort_events(events, received_at, self._rejected_limit, self._access.monotonic_s(), install)
+        return sort_batch(batch, received_at, self._rejected_limit, self._access.monotonic_s(), install)
 
-    async def _publish(self, intake: Intake) -> web.Response:
+    async def _publish(self, intake: Intake) -> web.StreamResponse:
         if intake.records:
             try:
                 await self._publisher.publish(intake.records)

@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from gateway.body import compact
+from gateway.body import Batch, compact
+from gateway.plain import plain_lines
 from gateway.validate import client_key, verdict
 from streams.contract import topics
 
@@ -78,6 +79,18 @@ class RejectedLimit:
             return False
         taken.append(now_s)
         return True
+
+
+def sort_batch(
+    batch: Batch, received_at: int, limit: RejectedLimit, now_s: float, install: str | None = None
+) -> Intake:
+    """Return the outcome of a request's events, as `sort_events` does, the short way if they are plain."""
+    if batch.events and batch.text is not None:
+        plain = plain_lines(batch.events, batch.text, install, b',"received_at":%d,' % received_at)
+        if plain is not None:
+            client, lines = plain
+            return Intake(accepted=len(batch.events), records=[Record(topics.EVENTS, client.encode(), lines)])
+    return sort_events(batch.events, received_at, limit, now_s, install)
 
 
 def sort_events(

@@ -73,7 +73,7 @@ class Live:
             self._beating.cancel()
         self._end_all()
 
-    async def daily(self, request: web.Request) -> web.Response:
+    async def daily(self, request: web.Request) -> web.StreamResponse:
         """Answer with rows of one table and day."""
         self._access.demand_viewer(request)
         self._access.throttle(request, None)
@@ -108,7 +108,7 @@ class Live:
         text = to_csv(columns, rows)
         return web.Response(text=text, content_type="text/csv", charset="utf-8", headers=headers)
 
-    async def days(self, request: web.Request) -> web.Response:
+    async def days(self, request: web.Request) -> web.StreamResponse:
         """Answer with the days that there are, the newest first; totals of those that the topics hold."""
         self._access.demand_viewer(request)
         self._access.throttle(request, None)

@@ -125,7 +125,7 @@ def handler(settings: Settings) -> Any:  # noqa: ANN401 - as aiohttp wants it
     """Return the handler of GET /openapi.json."""
     body = orjson.dumps(document(settings))
 
-    async def show(_: web.Request) -> web.Response:
+    async def show(_: web.Request) -> web.StreamResponse:
         return json_answer(200, body)
 
     return show

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import email.utils
 import gzip
 import http.client
 import json
@@ -11,10 +12,12 @@ import threading
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from gateway.answers import json_answer
 from gateway.app import app_runner, build_app
 from gateway.metrics import metrics_app
 from gateway.publish import MemoryPublisher
@@ -398,3 +401,49 @@ def test_any_body_gets_an_answer_of_the_contract(port_in_thread, body):
 
     assert response.status in {200, 400, 413}
     assert (response.status == 200) is answer["ok"]
+
+
+@pytest.mark.parametrize(
+    ("version", "header", "goes_on", "said"),
+    [
+        ("1.1", "X: y", True, None),
+        ("1.1", "Connection: close", False, b"close"),
+        ("1.0", "X: y", False, b"close"),
+        ("1.0", "Connection: keep-alive", True, b"keep-alive"),
+    ],
+)
+async def test_connections_are_kept_as_the_client_asks(gateway: Gateway, version, header, goes_on, said):
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    for _ in range(1 + goes_on):
+        writer.write(f"GET /health HTTP/{version}\r\nHost: localhost\r\n{header}\r\n\r\n".encode())
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        lines = [line async for line in until_blank(reader)]
+        headers = dict(line.split(b": ", 1) for line in lines)
+        assert headers.get(b"Connection") == said
+        assert headers[b"Content-Type"] == b"application/json"
+        assert email.utils.parsedate_to_datetime(headers[b"Date"].decode()).tzinfo is not None
+        assert await reader.readexactly(int(headers[b"Content-Length"])) == b'{"ok":true,"stage":"gateway"}'
+    if not goes_on:
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def until_blank(reader: asyncio.StreamReader):
+    while line := (await reader.readline()).rstrip(b"\r\n"):
+        yield line
+
+
+async def test_head_has_no_body(gateway: Gateway):
+    async with gateway.session.head(f"{gateway.url}/health") as response:
+        assert response.headers["Content-Length"] == "29"
+        assert await response.read() == b""
+    async with gateway.session.get(f"{gateway.url}/health") as response:
+        assert (await response.json())["ok"]
+
+
+async def test_a_header_with_a_line_break_is_not_sent():
+    """Nothing from a request gets that far; this is the second lock."""
+    request = make_mocked_request("GET", "/")
+
+    with pytest.raises(ValueError, match="line break"):
+        await json_answer(200, b"{}", {"X": "a\r\nSet-Cookie: b"}).prepare(request)

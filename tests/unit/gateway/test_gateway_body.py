@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.body import InvalidJsonError, compact, read_events
-from gateway.intake import MAX_REJECTED_PER_MINUTE, RejectedLimit, sort_events
+from gateway.body import InvalidJsonError, compact, read_batch
+from gateway.intake import MAX_REJECTED_PER_MINUTE, RejectedLimit, sort_batch, sort_events
 from streams.contract import topics
 from streams.contract.event import MAX_BATCH_EVENTS, MAX_BODY_BYTES, MAX_NESTING, decode_line, split_lines
 from tests.unit.gateway.cases import BODIES, body_of, named
@@ -22,10 +22,10 @@ def test_case(case):
     body = body_of(case)
     if case["status"] == 400:
         with pytest.raises(InvalidJsonError):
-            read_events(body)
+            read_batch(body)
         return
 
-    intake = sort_events(read_events(body), 1, RejectedLimit(), 0.0)
+    intake = sort_batch(read_batch(body), 1, RejectedLimit(), 0.0)
 
     assert case["accepted"] == intake.accepted
     assert case["errors"] == [[at, error] for at, error in intake.rejected]
@@ -51,9 +51,9 @@ def test_depth_is_judged_exactly(value, wraps):
 
     if depth(value) > MAX_NESTING:
         with pytest.raises(InvalidJsonError):
-            read_events(body)
+            read_batch(body)
     else:
-        assert [value] == read_events(body)
+        assert [value] == read_batch(body).events
 
 
 @given(st.lists(NESTED, max_size=5), st.integers(0, 80), st.integers(0, 80), st.integers(55, 66))
@@ -67,9 +67,9 @@ def test_depth_is_judged_exactly_in_batches(events, flat, at, wraps):
 
     if depth(events) + 1 > MAX_NESTING:
         with pytest.raises(InvalidJsonError):
-            read_events(body)
+            read_batch(body)
     else:
-        assert events == read_events(body)
+        assert events == read_batch(body).events
 
 
 @given(st.binary(max_size=200) | st.text(alphabet='{}[]",:0123456789eE.-+ \\ud8ntrafls', max_size=60).map(str.encode))
@@ -82,12 +82,12 @@ def test_depth_is_judged_exactly_in_batches(events, flat, at, wraps):
 @example(b"1" * 20 + b'"\xff"')
 def test_any_bytes_are_events_or_refused(body):
     try:
-        events = read_events(body)
+        batch = read_batch(body)
     except InvalidJsonError:
         return
-    intake = sort_events(events, 1, RejectedLimit(), 0.0)
+    intake = sort_batch(batch, 1, RejectedLimit(), 0.0)
 
-    assert len(events) == intake.accepted + len(intake.rejected)
+    assert len(batch.events) == intake.accepted + len(intake.rejected)
 
 
 @given(
@@ -106,7 +106,7 @@ def test_any_bytes_are_events_or_refused(body):
 @example({"x": -(10**30), "y": 123456789012345678901234567890.0})
 def test_any_value_is_kept_as_it_came(value):
     body = json.dumps({"events": [value]}).encode()
-    (event,) = read_events(body)
+    (event,) = read_batch(body).events
     text = compact(event)
 
     assert value == event
@@ -123,7 +123,7 @@ def test_the_largest_growth_of_a_body_still_fits_a_message():
     body = f'{{"events":[{",".join([event] * count)}]}}'.encode()
     assert len(body) <= MAX_BODY_BYTES
 
-    intake = sort_events(read_events(body), 1, RejectedLimit(), 0.0)
+    intake = sort_batch(read_batch(body), 1, RejectedLimit(), 0.0)
 
     assert count == intake.accepted <= MAX_BATCH_EVENTS
     assert len(intake.records[0].value) < topics.MAX_MESSAGE_BYTES * 0.75
