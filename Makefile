@@ -8,7 +8,7 @@ BIN := .venv/bin
 #: More words for pytest, as in: make unit ARGS='-k ports'
 ARGS ?=
 
-.PHONY: help install demo test check format unit integration faults extension check-extension e2e athena-test brokers-test kafka39-test bench bench-gateway bench-restore soak lock clean
+.PHONY: help install demo test check format unit integration faults extension check-extension e2e athena-test brokers-test kafka39-test bench bench-gateway bench-restore soak compose-test lock clean
 
 help: ## list these tasks
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'

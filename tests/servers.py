@@ -2,6 +2,7 @@
 
 Loaded as a plugin by tests/conftest.py. A test that needs a program this machine lacks is skipped with one line, or
 fails where WATCHTIME_TESTS_COMPLETE is set (as in CI), so that a green run there means that everything ran.
+WATCHTIME_TEST_SERVERS=containers takes the servers from containers (tests/containers.py); the default is `embedded`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import shutil
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -22,6 +24,7 @@ from deploy.local.s3 import Keys, LocalS3, client
 from streams.provision import provision
 
 COMPLETE_VARIABLE = "WATCHTIME_TESTS_COMPLETE"
+SERVERS_VARIABLE = "WATCHTIME_TEST_SERVERS"
 
 
 def unavailable(reason: str) -> None:
@@ -47,10 +50,36 @@ def java() -> None:
         unavailable("no java on this machine: see `watchtime doctor`")
 
 
+def in_containers() -> bool:
+    """Return whether servers are to come from containers."""
+    choice = os.environ.get(SERVERS_VARIABLE) or "embedded"
+    if choice not in {"embedded", "containers"}:
+        pytest.fail(f"{SERVERS_VARIABLE}={choice!r}: use embedded or containers", pytrace=False)
+    return choice == "containers"
+
+
+def make_broker(folder: Path, cache: Cache, overrides: dict[str, str] | None = None) -> LocalBroker:
+    """Return a broker, not started yet."""
+    if in_containers():
+        from tests.containers import ContainerBroker  # noqa: PLC0415 - its library is slow to load, and rarely needed
+
+        return ContainerBroker(folder, overrides)
+    return LocalBroker(folder, cache, overrides, QUICK_START)
+
+
+def make_s3(folder: Path, cache: Cache) -> LocalS3:
+    """Return an S3 server, not started yet."""
+    if in_containers():
+        from tests.containers import ContainerS3  # noqa: PLC0415 - as above
+
+        return ContainerS3(folder)
+    return LocalS3(folder, cache)
+
+
 @pytest.fixture(scope="session")
 def shared_broker(cache: Cache, java: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:  # noqa: ARG001
     """The session's broker; use `broker` for its address, and do not stop it."""
-    server = LocalBroker(tmp_path_factory.mktemp("kafka"), cache, jvm=QUICK_START)
+    server = make_broker(tmp_path_factory.mktemp("kafka"), cache)
     asyncio.run(server.start())
     yield server
     server.stop()
@@ -111,7 +140,7 @@ async def fresh_broker(
     servers: list[LocalBroker] = []
 
     async def make(overrides: dict[str, str] | None = None) -> LocalBroker:
-        server = LocalBroker(tmp_path_factory.mktemp("kafka"), cache, overrides, QUICK_START)
+        server = make_broker(tmp_path_factory.mktemp("kafka"), cache, overrides)
         servers.append(server)
         await server.start()
         return server
@@ -164,7 +193,7 @@ class S3Address:
 @pytest.fixture(scope="session")
 def s3(cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Address]:
     """The session's S3 server; each test takes its own bucket by `s3.bucket()`, and does not stop the server."""
-    server = LocalS3(tmp_path_factory.mktemp("s3"), cache)
+    server = make_s3(tmp_path_factory.mktemp("s3"), cache)
     asyncio.run(server.start())
     yield S3Address(server)
     server.stop()
@@ -179,7 +208,7 @@ async def fresh_s3(cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> As
     servers: list[LocalS3] = []
 
     async def make() -> LocalS3:
-        server = LocalS3(tmp_path_factory.mktemp("s3"), cache)
+        server = make_s3(tmp_path_factory.mktemp("s3"), cache)
         servers.append(server)
         await server.start()
         return server
