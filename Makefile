@@ -100,6 +100,10 @@ bench-gateway: install ## POSTs and events a second of one gateway
 	@$(BIN)/watchtime doctor --fix --fetch
 	$(BIN)/python -m tests.bench.gateway $(ARGS)
 
+compose-test: install ## the stack in containers: kills, three workers, Trino; then integration with servers from containers
+	@$(BIN)/watchtime doctor --fix --fetch
+	$(BIN)/python -m tests.compose.run $(ARGS)
+
 lock: install ## write the versions of this .venv into constraints.txt
 	@{ head -1 constraints.txt; $(BIN)/pip freeze --exclude-editable; } > constraints.partial
 	@mv constraints.partial constraints.txt
