@@ -15,7 +15,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local import control, endpoints, lake, tenancy
+from deploy.local import control, endpoints, lake, nightly, tenancy
 from deploy.local.lag import LagUnknownError, lags
 
 
@@ -35,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
         # Between the lock and the socket: the supervisor is just starting or stopping.
         return _not_running(args)
     status = {"running": True, "children": answer["children"], "gateway": told["gateway"], **_progress(told)}
+    night = nightly.read(args.data_dir)
+    status["reconcile"] = asdict(night) if night else None
     healthy = all(child["state"] == "ready" for child in status["children"])
     if args.json:
         print(orjson.dumps({**status, "healthy": healthy}).decode())  # noqa: T201 - for programs
@@ -83,5 +85,11 @@ def _show(status: dict[str, Any]) -> None:
         console.print(f"last file: {last['key']}, {last['size']} bytes, {at:%Y-%m-%d %H:%M:%S} UTC ({ago:.0f} s ago)")
     elif not status["problems"]:
         console.print("last file: none yet")
+    if (night := status["reconcile"]) and night["at_s"]:
+        at = datetime.fromtimestamp(night["at_s"], UTC)
+        found = ", ".join(f"{dt} drift={'?' if rows is None else rows}" for dt, rows in night["drift"].items())
+        console.print(
+            f"last reconciled: {found}, {at:%Y-%m-%d %H:%M:%S} UTC", style=None if not night["exit_code"] else "red"
+        )
     for problem in status["problems"]:
         console.print(problem, style="red", markup=False, soft_wrap=True)

@@ -64,11 +64,25 @@ def run(args: argparse.Namespace) -> int:
 
 def _start_again(args: argparse.Namespace, lines: ChildLines) -> int:
     """Start what is stopped in a running stack; with nothing to start, say that it runs already."""
+    _refuse_other_counts(args)
     *_, told = control.ask(args.data_dir, "describe", args.stages)
     stopped = [child["name"] for child in told.get("children", []) if child["state"] == "stopped"]
     if "error" not in told and not stopped:
         raise tenancy.OccupiedError(tenancy.occupied(args.data_dir))
     return _follow(control.ask(args.data_dir, "start", stopped) if stopped else [told], args, lines)
+
+
+def _refuse_other_counts(args: argparse.Namespace) -> None:
+    """Say that a running supervisor keeps the children it has: another number of workers takes a start of its own."""
+    *_, told = control.ask(args.data_dir, "describe")
+    names = [child["name"] for child in told.get("children", [])]
+    for option, stage, wish in (("--workers", "streams", args.workers), ("--sink-workers", "sinks", args.sink_workers)):
+        count = sum(name.startswith(f"{stage}-") for name in names)
+        if wish is not None and wish != count:
+            raise DeployError(
+                f"the stack that runs in {args.data_dir} has {option} {count}; for {wish}, stop all of it with "
+                f"`watchtime down` and start it with `watchtime up {option} {wish}`: it goes on where it was"
+            )
 
 
 def _detached(options: Options) -> Iterable[dict[str, Any]]:

@@ -66,6 +66,7 @@ def choose_ports(config: Config, remembered: Mapping[str, int], claims: PortClai
         "kafka-controller": 0,
         "gateway": GATEWAY_PORT,
         "gateway-metrics": GATEWAY_METRICS_PORT,
+        "supervisor-metrics": 0,
         **{f"{name}-metrics": 0 for name in _instances("streams", config.workers)},
         **{f"{name}-metrics": 0 for name in _instances("sinks", config.sink_workers)},
     }

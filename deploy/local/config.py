@@ -7,6 +7,7 @@ then, because a changed partition count or day rule would quietly break sums tha
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -82,6 +83,8 @@ class Config:
     refresh_s: float
     client_table: str
     group: str
+    #: Seconds after midnight UTC at which the day before is reconciled; None: never.
+    reconcile_after_s: float | None
     #: Port that the user named, so that no other will do.
     gateway_port: int | None
     #: Endpoint of a store outside this stack ("": AWS), None: the stack runs its own S3 server or writes to a folder.
@@ -120,6 +123,7 @@ def decide(options: Options, environ: Mapping[str, str], recorded: Facts | None)
         refresh_s=options.refresh_s or float(environ.get("SINKS_REFRESH_S") or 10),
         client_table=environ.get("STREAMS_CLIENT_TABLE") or "off",
         group=environ.get("WATCHTIME_GROUP") or "watchtime",
+        reconcile_after_s=_reconcile_after_s(environ.get("WATCHTIME_RECONCILE_AT") or "00:30"),
         gateway_port=_either(options.gateway_port, _integer(environ, "GATEWAY_PORT")),
         outer_s3_endpoint=environ.get("SINKS_S3_ENDPOINT"),
     )
@@ -176,6 +180,15 @@ def _check(config: Config) -> None:
         raise StackError(f"--refresh-s is {config.refresh_s}, more than 0 is needed")
     if not config.bucket and not config.facts.lake.startswith("file:///"):
         raise StackError(f"--lake is {config.facts.lake!r}, expected s3://bucket[/prefix] or file:///folder")
+
+
+def _reconcile_after_s(text: str) -> float | None:
+    if text == "off":
+        return None
+    found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)", text)
+    if found is None:
+        raise StackError(f"WATCHTIME_RECONCILE_AT is {text!r}, expected a time (UTC) as 00:30, or off")
+    return int(found[1]) * 3_600.0 + int(found[2]) * 60.0
 
 
 def _integer(environ: Mapping[str, str], name: str) -> int | None:

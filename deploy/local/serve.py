@@ -12,14 +12,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
+from prometheus_client import start_http_server
 
 from deploy.errors import DeployError
-from deploy.local import control, endpoints, logs, tenancy
+from deploy.local import control, endpoints, logs, metrics, nightly, tenancy
 from deploy.local.cache import Cache
 from deploy.local.children import Layout, choose_ports, specs
 from deploy.local.config import Options, decide, read_record, write_record
 from deploy.local.keeper import Spec
-from deploy.local.ports import PortClaims
+from deploy.local.ports import LOOPBACK, PortClaims
 from deploy.local.supervisor import Supervisor
 
 #: Called with descriptions of children as they change, and with {"ready": true} or {"error": …} once.
@@ -70,12 +71,21 @@ async def _serve(options: Options, environ: Mapping[str, str], say: Say, plan: P
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, supervisor.request_stop)
-    capping = asyncio.create_task(logs.keep_small(config.data_dir / "logs"))
+    start_http_server(layout.ports["supervisor-metrics"], LOOPBACK, registry=metrics.REGISTRY)
+    beside = [asyncio.create_task(logs.keep_small(config.data_dir / "logs"))]
+
+    def ready() -> None:
+        say({"ready": True, **endpoints.read(config.data_dir)})
+        if config.reconcile_after_s is not None:
+            beside.append(asyncio.create_task(nightly.keep(config.data_dir, config.reconcile_after_s, environ)))
+
     try:
         async with control.serve(config.data_dir, supervisor):
-            await supervisor.run(options.stages, lambda: say({"ready": True, **endpoints.read(config.data_dir)}))
+            await supervisor.run(options.stages, ready)
     finally:
-        capping.cancel()
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         endpoints.write(layout, {})
 
 

@@ -101,6 +101,15 @@ def test_up_in_an_occupied_folder_says_so(stack: StackFactory) -> None:
     assert f"a stack is running in {one.data_dir} already" in done.stderr
 
 
+def test_another_number_of_workers_is_refused_while_the_stack_runs(stack: StackFactory) -> None:
+    one = stack("kafka")
+
+    done = one.watchtime("up", "--workers", "2", check=False)
+
+    assert done.returncode == 1
+    assert "has --workers 1; for 2, stop all of it with `watchtime down`" in done.stderr
+
+
 @pytest.mark.parametrize("workers", [3])
 def test_several_workers(stack: StackFactory, workers: int) -> None:
     one = stack("--workers", str(workers), "--shards", "2")
