@@ -48,6 +48,12 @@ def load(stack: Stack, seed: int) -> Iterator[Path]:
     assert is_whole(loop.tally), loop.tally.refusals
 
 
+def acknowledged_kib(acknowledged: Path, kib: int) -> None:
+    """Return when so much has been acknowledged."""
+    while acknowledged.stat().st_size < kib * 1_024:
+        time.sleep(0.1)
+
+
 def assert_right(stack: Stack, acknowledged: Path) -> None:
     """Wait for the stages by reconcile, then hold every row of the files against the oracle."""
     expected = oracle.fold(acknowledged)
@@ -62,7 +68,7 @@ def test_reconcile_never_finds_drift_that_is_none_while_events_keep_coming(stack
     """It agrees, or says that it has not settled: a day that is still being written is no day that is wrong."""
     running = stack()
     with load(running, 1) as acknowledged:
-        time.sleep(5)  # enough events that there is something to disagree about
+        acknowledged_kib(acknowledged, 500)  # enough events that there is something to disagree about
         for _ in range(3):
             finding = proof.reconcile(running, oracle.day_and_hour(time.time_ns() // 1_000_000)[0], wait_s=15)
             print("under load:", finding["exit"], finding.get("error", f"drift={finding.get('drift')}"))
@@ -73,7 +79,7 @@ def test_reconcile_never_finds_drift_that_is_none_while_events_keep_coming(stack
 def test_the_refold_command_gives_the_same_files_and_takes_events_meanwhile(stack: StackFactory) -> None:
     running = stack("--workers", "2", "--shards", "2")
     with load(running, 2) as acknowledged:
-        time.sleep(5)  # a history to fold again
+        acknowledged_kib(acknowledged, 500)  # a history to fold again
         said = running.watchtime("refold", "--yes").stderr
         assert "generation 1" in said
     assert_right(running, acknowledged)
@@ -82,7 +88,7 @@ def test_the_refold_command_gives_the_same_files_and_takes_events_meanwhile(stac
 def test_the_lake_is_away_and_comes_back(stack: StackFactory) -> None:
     running = stack()
     with load(running, 3) as acknowledged:
-        time.sleep(3)  # files to be behind
+        acknowledged_kib(acknowledged, 300)  # files to be behind
         running.down("s3")
         time.sleep(AWAY_S)
         running.watchtime("up", "--detach", "s3")
@@ -93,6 +99,6 @@ def test_sinks_that_were_down_write_what_happened_meanwhile(stack: StackFactory)
     running = stack()
     running.down("sinks")
     with load(running, 4) as acknowledged:
-        time.sleep(10)  # viewers begin up to thirty hours ago: events of three days
+        acknowledged_kib(acknowledged, 1_000)  # viewers begin up to thirty hours ago: events of three days
     running.watchtime("up", "--detach", "sinks")
     assert_right(running, acknowledged)
