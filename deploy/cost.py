@@ -39,7 +39,7 @@ class Month:
         self.awake = min(1.0, size.viewers * figures.hours_per_day / 24)
         #: Raw partitions that get something within one refresh of the average hour.
         watching = max(1.0, size.viewers * figures.hours_per_day / 24)
-        self.busy_partitions = size.partitions * (1 - (1 - 1 / size.partitions) ** watching)
+        self.busy_partitions: float = size.partitions * (1 - (1 - 1 / size.partitions) ** watching)
 
     def gateways(self) -> int:
         """Return the tasks of the busiest hour."""

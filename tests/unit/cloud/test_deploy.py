@@ -117,7 +117,7 @@ def test_a_package_names_nested_templates_by_what_they_hold(tmp_path: Path) -> N
     (first, root), *nested = found.objects.items()
 
     assert found.url == f"https://templates.s3.eu-west-1.amazonaws.com/{first}"
-    assert len(nested) == root.count("TemplateURL:") == 8
+    assert len(nested) == root.count("TemplateURL:") == 9
     for key, text in nested:
         assert f"TemplateURL: https://templates.s3.eu-west-1.amazonaws.com/{key}\n" in root
         assert text == (FOLDER / f"{Path(key).name.rsplit('-', 1)[0]}.yaml").read_text()
@@ -148,7 +148,7 @@ def test_a_dry_run_prints_all_and_asks_aws_for_nothing(aws: Aws, capsys: pytest.
 
     out = capsys.readouterr().out
     request = json.loads(out[out.index("{") :])
-    assert out.count("s3://templates/watchtime/") == 9
+    assert out.count("s3://templates/watchtime/") == 10
     assert request["TemplateURL"] == package("stack", "templates", "eu-west-1").url
     assert request["ChangeSetType"] == "CREATE"
     assert request["Capabilities"] == ["CAPABILITY_IAM"]

@@ -199,7 +199,7 @@ def test_the_stack_gives_each_nested_one_what_it_declares() -> None:
     stack = whole()
     nested = [name for name, one in stack.template["Resources"].items() if "TemplateURL" in one["Properties"]]
 
-    assert len(nested) == 8
+    assert len(nested) == 9
     for name in nested:
         child: Stack = stack.child(name)
         given = stack.template["Resources"][name]["Properties"]["Parameters"]
