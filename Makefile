@@ -8,7 +8,7 @@ BIN := .venv/bin
 #: More words for pytest, as in: make unit ARGS='-k ports'
 ARGS ?=
 
-.PHONY: help install demo test check format unit integration faults extension check-extension e2e athena-test brokers-test kafka39-test bench bench-gateway bench-restore soak compose-test lock clean
+.PHONY: help install demo test check format unit integration faults extension check-extension e2e athena-test brokers-test kafka39-test bench bench-streams bench-gateway bench-restore soak compose-test lock clean
 
 help: ## list these tasks
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -95,6 +95,10 @@ athena-test: install ## Athena's tables, views and queries on Trino, the engine 
 bench: install ## all figures beside other programs that do the same work, 20 minutes; ARGS='--runs 1 --only streams'
 	@$(BIN)/watchtime doctor --fix --fetch
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-streams: install ## the part of bench about stream workers
+	@$(BIN)/watchtime doctor --fix --fetch
+	$(BIN)/python -m tests.bench --only streams $(ARGS)
 
 bench-gateway: install ## POSTs and events a second of one gateway
 	@$(BIN)/watchtime doctor --fix --fetch
