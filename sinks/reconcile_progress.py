@@ -27,7 +27,7 @@ class Progress:
     def report(self, text: str) -> None:
         """Show what is being done."""
         if self._bar and self._task is not None:
-            self._bar.update(self._task, description=f"{self._title}: {text}")
+            self._bar.update(self._task, description=text)
         elif time.monotonic() - self._last >= _PLAIN_LINE_S:
             self._last = time.monotonic()
             sys.stderr.write(f"{self._title}: {text}\n")
