@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
+from typing import Final
 
 from aiokafka.errors import KafkaError
 
@@ -23,6 +24,8 @@ from streams.settings import Settings, SettingsError
 from streams.topic_id import TopicIdError, topic_ids
 
 STAGES = ["streams", "sinks"]
+#: OSError: a transaction that took too long, above all.
+_ERRORS: Final = (RefoldError, SettingsError, ProvisionError, TopicIdError, KafkaError, OSError)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,13 +48,21 @@ def run(args: argparse.Namespace) -> int:
     if facts is None:
         raise DeployError(f"{args.data_dir} holds no stack")
     lines.text("stops streams and sinks, drops state and partials, and folds every raw record again; the files stay")
-    if not args.yes and input("go on? [y/N] ").strip().lower() != "y":
+    if not args.yes and not _agreed("go on?"):
         return 1
+    _ask(args, "describe", lines)
+    try:
+        settings = _settings(where, facts)
+        asyncio.run(_fold_settings(settings))
+    except _ERRORS as error:
+        raise DeployError(f"{error}; nothing was stopped or dropped") from error
     _ask(args, "stop", lines)
     try:
-        plan = asyncio.run(_prepare(_settings(where, facts)))
-    except RefoldError as error:
-        raise DeployError(str(error)) from error
+        plan = asyncio.run(_prepare(settings))
+    except _ERRORS as error:
+        raise DeployError(
+            f"{error}; streams and sinks are stopped, and no event is lost: when that is mended, run it again"
+        ) from error
     lines.text(_describe(plan))
     _ask(args, "start", lines)
     return 0
@@ -59,11 +70,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_stopped(args: argparse.Namespace, lines: ChildLines) -> int:
     lines.text("drops state and partials, so that every raw record is folded again; the files stay")
-    if not args.yes and input("are streams and sinks stopped? [y/N] ").strip().lower() != "y":
+    if not args.yes and not _agreed("are streams and sinks stopped?"):
         return 1
     try:
         plan = asyncio.run(_prepare(Settings.from_env(os.environ)))
-    except (RefoldError, SettingsError, ProvisionError, TopicIdError, KafkaError) as error:
+    except _ERRORS as error:
         raise DeployError(f"{error}; nothing is lost: when that is mended, run it again") from error
     lines.text(_describe(plan))
     lines.text("start streams and sinks again")
@@ -87,15 +98,25 @@ def _settings(where: Mapping[str, object], facts: Facts) -> Settings:
 
 
 async def _prepare(settings: Settings) -> RefoldPlan:
+    return await prepare_refold(settings, await _fold_settings(settings))
+
+
+async def _fold_settings(settings: Settings) -> FoldSettings:
+    """Return what the numbers depend on; raises when the broker or the raw topic is not there."""
     ids = await topic_ids(settings.brokers, [topics.EVENTS])
-    fold_settings = FoldSettings(
+    return FoldSettings(
         partitions=settings.partitions,
         shards=settings.shards,
         day_rule=settings.day_rule,
         client_table=settings.client_table,
         topic_id=ids[topics.EVENTS],
     )
-    return await prepare_refold(settings, fold_settings)
+
+
+def _agreed(question: str) -> bool:
+    sys.stdout.write(f"{question} [y/N] ")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _describe(plan: RefoldPlan) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from deploy import cli
 from deploy.local import control, endpoints, tenancy
 from deploy.local.config import Options
 from deploy.local.process import started_at
@@ -315,3 +316,14 @@ def test_a_deep_data_folder_is_no_obstacle(start: Start) -> None:
     stack = start("/".join(["a-folder-with-a-long-name"] * 6)).await_ready()
 
     assert set(stack.states().values()) == {"ready"}
+
+
+def test_a_refold_that_finds_no_broker_stops_nothing(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    stack = start().await_ready()
+    list(control.ask(stack.data_dir, "stop", ["kafka"]))
+    before = stack.states()
+
+    assert cli.main(["refold", "--data-dir", str(stack.data_dir), "--yes"]) == 1
+    assert "nothing was stopped or dropped" in capsys.readouterr().err
+    assert stack.states() == before
+    assert before["streams-0"] == "ready"
