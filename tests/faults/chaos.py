@@ -109,6 +109,11 @@ class Chaos:
             # Everything may hold work in flight, a restore included.
             part.kill()
             return
+        await self.kill_worker_and_measure()
+
+    async def kill_worker_and_measure(self) -> None:
+        """Kill a worker when all is well, and wait until what was there is folded."""
+        part = self._one("streams")
         await self._recovered(time.monotonic())
         ends = len(self._world.ends)
         death = time.monotonic()

@@ -64,31 +64,41 @@ class Progress:
         return None
 
 
+#: What each group reads.
+GROUPS = {
+    topics.PARTIALS_GROUP: [topics.EVENTS],
+    topics.TOTALS_GROUP: [topics.PARTIALS],
+    topics.SINKS_GROUP: [table.topic for table in topics.daily_tables(client_table=False)],
+    topics.ARCHIVE_GROUP: [topics.EVENTS],
+}
+
+
 async def settled(bootstrap_servers: str, within_s: float) -> None:
     """Return when every group has worked through what was there; AssertionError names the ones that have not."""
-    groups = {
-        topics.PARTIALS_GROUP: [topics.EVENTS],
-        topics.TOTALS_GROUP: [topics.PARTIALS],
-        topics.SINKS_GROUP: [table.topic for table in topics.daily_tables(client_table=False)],
-        topics.ARCHIVE_GROUP: [topics.EVENTS],
-    }
     deadline = time.monotonic() + within_s
-    for suffix, names in groups.items():
-        async with AIOKafkaConsumer(
-            *names,
-            bootstrap_servers=bootstrap_servers,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-        ) as reader:
-            partitions = [TopicPartition(name, p) for name in names for p in sorted(reader.partitions_for_topic(name))]
-            ends = await reader.end_offsets(partitions)
-        async with AIOKafkaConsumer(
-            bootstrap_servers=bootstrap_servers, group_id=f"{GROUP}-{suffix}", enable_auto_commit=False
-        ) as consumer:
-            consumer.assign(partitions)
-            while behind := {at: end for at, end in ends.items() if (await consumer.committed(at) or 0) < end}:
-                assert time.monotonic() < deadline, f"{suffix} is behind: {behind}"
-                await asyncio.sleep(0.2)
+    for suffix in GROUPS:
+        await settled_group(bootstrap_servers, suffix, deadline - time.monotonic())
+
+
+async def settled_group(bootstrap_servers: str, suffix: str, within_s: float) -> None:
+    """Return when one group has worked through what was there."""
+    deadline = time.monotonic() + within_s
+    names = GROUPS[suffix]
+    async with AIOKafkaConsumer(
+        *names,
+        bootstrap_servers=bootstrap_servers,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+    ) as reader:
+        partitions = [TopicPartition(name, p) for name in names for p in sorted(reader.partitions_for_topic(name))]
+        ends = await reader.end_offsets(partitions)
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers, group_id=f"{GROUP}-{suffix}", enable_auto_commit=False
+    ) as consumer:
+        consumer.assign(partitions)
+        while behind := {at: end for at, end in ends.items() if (await consumer.committed(at) or 0) < end}:
+            assert time.monotonic() < deadline, f"{suffix} is behind: {behind}"
+            await asyncio.sleep(0.2)
 
 
 async def _tell(bootstrap_servers: str) -> None:
