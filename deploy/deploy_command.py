@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import uuid
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,8 @@ from deploy.errors import DeployError
 from deploy.stack_changes import Change, Stacks
 from deploy.stack_package import TARGETS, Package, chosen, package, parameters
 
-_CHANGE_SET: Final = "watchtime-deploy"
+#: States in which a stack cannot be changed any more.
+_DEAD: Final = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +43,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def deploy(args: argparse.Namespace, session: boto3.Session, stacks: Stacks | None = None) -> None:
+def deploy(
+    args: argparse.Namespace, session: boto3.Session, stacks: Stacks | None = None, change_set: str = ""
+) -> None:
     """Print the plan, and apply it when that is wanted."""
+    # One that was broken off may have left its change set behind.
+    change_set = change_set or f"watchtime-{uuid.uuid4().hex[:12]}"
     if not session.region_name:
         raise DeployError("no region: give --region, or set AWS_REGION")
     packaged = package(args.target, args.bucket, session.region_name)
@@ -53,19 +59,24 @@ def deploy(args: argparse.Namespace, session: boto3.Session, stacks: Stacks | No
         return
     stacks = stacks or Stacks(session)
     before = stacks.found(name)
-    request = _request(name, packaged, given, before)
+    if before is not None and before["StackStatus"] in _DEAD:
+        raise DeployError(
+            f"{name} is in {before['StackStatus']}, which nothing changes: look at why, delete it "
+            f"(aws cloudformation delete-stack --stack-name {name}), and run this again"
+        )
+    request = _request(name, packaged, given, before) | {"ChangeSetName": change_set}
     stacks.upload(args.bucket, packaged)
     changes = stacks.prepare(request)
     if changes is None:
-        stacks.drop(name, _CHANGE_SET, is_new=False)
+        stacks.drop(name, change_set, is_new=False)
         _say(f"{name}: nothing to change\n")
         return
     _say(_plan(name, changes))
     if not args.yes:
-        stacks.drop(name, _CHANGE_SET, is_new=before is None)
+        stacks.drop(name, change_set, is_new=before is None)
         _say("not applied: run it again with --yes\n")
         return
-    for status in stacks.apply(name, _CHANGE_SET):
+    for status in stacks.apply(name, change_set):
         _say(f"{name}: {status}\n")
     for output in (stacks.found(name) or {}).get("Outputs", []):
         _say(f"{output['OutputKey']:<16} {output['OutputValue']}\n")
@@ -80,7 +91,6 @@ def _request(name: str, packaged: Package, given: dict[str, str], before: dict[s
     tag = given.get("Name") or (kept or {}).get("Name") or packaged.parameters["Name"]["Default"]
     return {
         "StackName": name,
-        "ChangeSetName": _CHANGE_SET,
         "ChangeSetType": "CREATE" if before is None else "UPDATE",
         "TemplateURL": packaged.url,
         "Parameters": parameters(packaged.parameters, given, kept),

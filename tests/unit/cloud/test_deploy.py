@@ -66,7 +66,7 @@ def arguments(*words: str) -> argparse.Namespace:
 
 
 def call(aws: Aws, *words: str) -> None:
-    deploy(arguments(*words), aws, aws.stacks)  # type: ignore[arg-type]  # only what is used of a session
+    deploy(arguments(*words), aws, aws.stacks, SET["ChangeSetName"])  # type: ignore[arg-type]  # only what is used of a session
 
 
 def stack(status: str, **more: Any) -> dict[str, Any]:
@@ -243,6 +243,13 @@ def test_nothing_to_change_is_no_failure(aws: Aws, capsys: pytest.CaptureFixture
     call(aws, "--yes")
 
     assert capsys.readouterr().out == "watchtime: nothing to change\n"
+
+
+def test_a_stack_whose_first_try_failed_has_to_be_deleted(aws: Aws) -> None:
+    aws.answers("describe_stacks", stack("ROLLBACK_COMPLETE", Parameters=[]))
+
+    with pytest.raises(DeployError, match="delete-stack --stack-name watchtime"):
+        call(aws, *NEW, "--yes")
 
 
 def test_a_change_set_that_cannot_be_made_says_why(aws: Aws) -> None:

@@ -203,8 +203,9 @@ def test_the_stack_gives_each_nested_one_what_it_declares() -> None:
     for name in nested:
         child: Stack = stack.child(name)
         given = stack.template["Resources"][name]["Properties"]["Parameters"]
-        left = {parameter for parameter, one in child.template["Parameters"].items() if "Default" not in one}
-        assert left <= set(given)
+        # Whatever can be chosen is chosen in one place.
+        assert set(given) == set(child.template["Parameters"])
+        assert [name for name, one in child.template["Parameters"].items() if "Default" in one] == []
         # All of it can be filled in: no reference leads nowhere.
         for logical in child.template["Resources"]:
             if child.exists(logical):
