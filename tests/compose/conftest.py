@@ -19,6 +19,8 @@ from tests.compose.tools import compose
 HOST_VARIABLE = "WATCHTIME_ENGINE"
 OWN_VARIABLE = "WATCHTIME_ENGINE_OWN"
 REASON_VARIABLE = "WATCHTIME_NO_ENGINE"
+KEPT_VARIABLE = "WATCHTIME_COMPOSE_IMAGES_KEPT"
+BUILD_TIMEOUT_S = 3_600
 
 
 @pytest.fixture(scope="session")
@@ -45,14 +47,22 @@ def project(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             print("images: none can be pulled, so they are built from package registries")
             print(f"base image: {provide_base(one.client(), cache)}")
             one.files = [*files, ROOT / "docker-compose.build.yml", *trino_from(cache, folder)]
-            one.run("build", "kafka", "s3", timeout_s=3600)
-        began = time.monotonic()
-        one.run("build", "gateway", timeout_s=3600)
-        print(f"own image: built in {time.monotonic() - began:.0f} s")
+            build(one, "kafka", "s3")
+        build(one, "gateway")
     except NoEngineError as error:
         pytest.skip(str(error))
     yield one
     one.down("--volumes")
+
+
+def build(project: Composed, *services: str) -> None:
+    """Build images, unless those of an earlier run are to do, as while one writes these tests."""
+    if KEPT_VARIABLE in os.environ:
+        print(f"images of {', '.join(services)}: as they are ({KEPT_VARIABLE} is set)")
+        return
+    began = time.monotonic()
+    project.run("build", *services, timeout_s=BUILD_TIMEOUT_S)
+    print(f"images of {', '.join(services)}: built in {time.monotonic() - began:.0f} s")
 
 
 def trino_from(cache: Cache, folder: Path) -> list[Path]:

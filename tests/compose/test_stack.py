@@ -19,7 +19,8 @@ import pytest
 from tests import oracle, proof
 from tests.compose.composed import ROOT, Composed
 
-pytestmark = pytest.mark.timeout(1200)
+#: The first test builds the images, which takes its time where nothing is kept of an earlier run.
+pytestmark = pytest.mark.timeout(4_000)
 
 SERVICES = {"kafka", "s3", "gateway", "streams", "sinks"}
 
