@@ -7,6 +7,7 @@
 
 import * as ext from "../ext.js";
 import { Delivery } from "./deliver.js";
+import { enroll } from "./enroll.js";
 import { localDate } from "./days.js";
 import { Queue } from "./queue.js";
 import { abandoned, DEAD_AFTER_MS } from "./recover.js";
@@ -100,16 +101,14 @@ const forPeople = {
   },
 
   /** @param {Queue} _queue @param {{change: Partial<Settings>}} message */
-  change: async (_queue, { change }) => {
-    const before = await settings();
-    const after = { ...before, ...change, address: parseAddress(change.address ?? before.address) };
-    await ext.localWrite(SETTINGS, after);
-    await ext.localWrite(MEASURE, measureOf(after));
-    await mark();
-    if (after.address !== before.address || after.token !== before.token) {
-      void delivery.run({ now: true });
-    }
-    return after;
+  change: (_queue, { change }) => changeSettings(change),
+
+  /** @param {Queue} _queue @param {{address: string, token: string, invite: string}} message */
+  enroll: async (_queue, { address, token, invite }) => {
+    const wanted = parseAddress(address);
+    const given = await enroll({ address: wanted, token, invite }, (...request) => fetch(...request));
+    await changeSettings({ address: wanted, token: given.token });
+    return given;
   },
 
   deliver: () => delivery.run({ now: true }),
@@ -173,6 +172,22 @@ async function recover(queue, before_ts) {
     await queue.add({ source, items, tab_id: "none", now_ts: Date.now() });
     await ext.localRemove(key); // after the queue has it
   }
+}
+
+/**
+ * @param {Partial<Settings>} change
+ * @returns {Promise<Settings>}
+ */
+async function changeSettings(change) {
+  const before = await settings();
+  const after = { ...before, ...change, address: parseAddress(change.address ?? before.address) };
+  await ext.localWrite(SETTINGS, after);
+  await ext.localWrite(MEASURE, measureOf(after));
+  await mark();
+  if (after.address !== before.address || after.token !== before.token) {
+    void delivery.run({ now: true });
+  }
+  return after;
 }
 
 /** @returns {Promise<Settings>} */

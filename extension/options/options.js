@@ -13,6 +13,8 @@ const address = element("address");
 /** @type {HTMLInputElement} */
 const token = element("token");
 /** @type {HTMLInputElement} */
+const invite = element("invite");
+/** @type {HTMLInputElement} */
 const measuring = element("measuring");
 /** @type {HTMLInputElement} */
 const embeds = element("embeds");
@@ -74,6 +76,32 @@ element("server").addEventListener("submit", async (event) => {
     say("server-result", message(error), "bad");
   }
   await refresh();
+});
+
+element("enroll").addEventListener("click", async () => {
+  try {
+    const wanted = parseAddress(address.value);
+    if (!(await ext.requestHost(hostPattern(wanted)))) {
+      throw new Error("Without your permission the extension cannot reach that server.");
+    }
+    say("server-result", "Asking…");
+    const wish = { address: wanted, token: token.value.trim(), invite: invite.value.trim() };
+    const given = await ext.ask({ kind: "enroll", ...wish });
+    address.value = wanted;
+    token.value = given.token;
+    invite.value = "";
+    say("server-result", `Saved. The token is good until ${new Date(given.expires_ts).toLocaleDateString()}.`, "good");
+  } catch (error) {
+    say("server-result", message(error), "bad");
+  }
+  await refresh();
+});
+// Enter in the field of the code is meant for the button beside it, not for Save.
+invite.addEventListener("keydown", (event) => {
+  if (event.key === "Enter") {
+    event.preventDefault();
+    element("enroll").click();
+  }
 });
 
 element("test").addEventListener("click", async () => {

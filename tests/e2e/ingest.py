@@ -23,9 +23,10 @@ from tests.e2e.loop import BackgroundLoop
 class IngestServer:
     """A gateway that can go down and come back on the same port; what it took before stays."""
 
-    def __init__(self, background: BackgroundLoop, lake: Lake | None = None) -> None:
+    def __init__(self, background: BackgroundLoop, lake: Lake | None = None, settings: Settings | None = None) -> None:
         self._background = background
         self._lake = lake
+        self._settings = settings or Settings()
         self._lake_before = lake.video_ms() if lake else Counter()
         self._runner: web.AppRunner | None = None
         self._publishers: list[MemoryPublisher] = []
@@ -115,7 +116,7 @@ class IngestServer:
     async def _start(self) -> None:
         publisher = RelayPublisher(self._lake.bootstrap_servers) if self._lake else MemoryPublisher()
         self._publishers.append(publisher)
-        self._runner = web.AppRunner(build_app(Settings(), publisher), access_log=None, auto_decompress=False)
+        self._runner = web.AppRunner(build_app(self._settings, publisher), access_log=None, auto_decompress=False)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
         self.port = self._runner.addresses[0][1]

@@ -8,9 +8,12 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from gateway import keyring
+from gateway.settings import Settings
 from tests.e2e.browser import Browser, wait_for
 from tests.e2e.comparison import leave_and_compare
 from tests.e2e.conftest import EXTENSION
+from tests.e2e.ingest import IngestServer
 from tests.servers import unavailable
 
 AXE = EXTENSION.parent / "node_modules" / "axe-core" / "axe.min.js"
@@ -60,6 +63,43 @@ def test_from_installation_to_the_first_minute(site, ingest, tmp_path: Path):
         assert text(browser, "#delivery").startswith("All delivered")
     finally:
         browser.quit()
+
+
+@pytest.mark.slow
+def test_a_token_by_an_invite_code(browser, background, tmp_path: Path):
+    assert keyring.main([str(tmp_path / "keys")]) == 0
+    (tmp_path / "invites").write_text("open sesame\n")
+    files = {"keys_file": tmp_path / "keys", "invites_file": tmp_path / "invites"}
+    gateway = IngestServer(background, settings=Settings(auth=True, **files))
+    gateway.start()
+    try:
+        browser.open_page("options/options.html")
+        address, invite, token = (browser.driver.find_element(By.ID, name) for name in ("address", "invite", "token"))
+        wait_for(lambda: address.get_property("value"), "the address of before")
+        address.clear()
+        address.send_keys(gateway.address)
+        invite.send_keys("wrong", Keys.ENTER)
+        wait_for(lambda: "invite code is missing or not known" in text(browser, "#server-result"), "it is refused")
+        assert token.get_property("value") == ""
+        invite.clear()
+        invite.send_keys("open sesame")
+        browser.click("#enroll")
+        wait_for(lambda: text(browser, "#server-result").startswith("Saved. The token is good until"), "a token")
+        first = token.get_property("value")
+        assert first.startswith("wt1.")
+        browser.click("#test")
+        wait_for(lambda: "takes this extension's events" in text(browser, "#server-result"), "it is let in")
+        browser.click("#enroll")
+        wait_for(lambda: text(browser, "#server-result").startswith("Saved"), "it is renewed without a code")
+        assert token.get_property("value").split(".")[2] == first.split(".")[2]
+        browser.youtube(PLAIN)
+        browser.play_for(2)
+        browser.open_page("options/options.html")
+        browser.click("#deliver")
+        wait_for(gateway.lines, "events under the token's name")
+        assert {line["client_id"] for line in gateway.lines()} == {first.split(".")[2]}
+    finally:
+        gateway.stop()
 
 
 @pytest.mark.slow
