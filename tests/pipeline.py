@@ -48,9 +48,10 @@ class Pipeline:
         """The folder of the files."""
         return Lake(url=(self.folder / "lake").as_uri())
 
-    async def start(self, workers: int = 1, sinks: int = 1) -> None:
-        """Start the stages, and return when all are ready."""
-        self._start("gateway-0", "gateway")
+    async def start(self, gateways: int = 1, workers: int = 1, sinks: int = 1) -> None:
+        """Start the stages, and return when all are ready; more than one gateway would want the same port."""
+        for number in range(gateways):
+            self._start(f"gateway-{number}", "gateway")
         for number in range(workers):
             self._start(f"streams-{number}", "streams")
         for number in range(sinks):

@@ -89,7 +89,10 @@ def _pem(certificate: x509.Certificate) -> bytes:
 class SecuredBroker:
     """The broker, and how each user gets in."""
 
-    def __init__(self, folder: Path, cache: Cache, users: Sequence[str] = (*ROLES, STRANGER)) -> None:
+    def __init__(
+        self, folder: Path, cache: Cache, users: Sequence[str] = (*ROLES, STRANGER), *, session_ms: int = 0
+    ) -> None:
+        """Prepare; `session_ms`: how long a login lasts, 0: for ever."""
         folder.mkdir(parents=True)
         authority = Authority.made("tests")
         self.cafile = authority.write(folder / "ca.pem")
@@ -98,7 +101,7 @@ class SecuredBroker:
         keys = authority.issue(folder / "broker.pem")
         self.broker.place = dataclasses.replace(
             self.broker.place,
-            overrides=self._properties(keys),
+            overrides={**self._properties(keys), "connections.max.reauth.ms": str(session_ms)},
             format_arguments=[
                 word
                 for user, password in self.passwords.items()

@@ -1,6 +1,7 @@
-"""`python -m tests.brokers.cost`: CPU seconds that each stage takes for a million events, the whole path running.
+"""`python -m tests.brokers.cost`: CPU seconds that the sinks take, alone, for a backlog of events and then of rows.
 
-CPU time and not wall time: what others do on the machine changes it little.
+CPU time and not wall time: what others do on the machine changes it little. The stages before them are measured by
+`make bench-streams` and `make bench-gateway`.
 """
 
 from __future__ import annotations
@@ -9,78 +10,112 @@ import argparse
 import asyncio
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import orjson
 import psutil
+from aiokafka import AIOKafkaProducer
 
 from deploy.local.broker import LocalBroker
 from deploy.local.cache import Cache
-from deploy.open_loop import OpenLoop, Plan
-from streams.contract.topics import EVENTS, PARTIALS, STATE
-from tests.faults.progress import settled
+from deploy.viewers import Audience
+from streams.contract.days import dt_of_ms
+from streams.contract.keys import daily_key, partition_of
+from streams.contract.rows import VIDEO, encode_row, row_of
+from streams.contract.topics import DEFAULT_PARTITIONS, EVENTS
+from tests.faults.progress import settled_group
 from tests.faults.world import GROUP
 from tests.pipeline import Pipeline
+from tests.sinks_stage import now_ms
 
-SETTLE_S = 300.0
+SETTLE_S = 600.0
+#: Records that are sent before their acknowledgements are waited for.
+SENT_AT_ONCE = 5_000
+
+Records = Iterator[tuple[str, int, bytes, bytes]]
 
 
-async def measure(folder: Path, *, events: int, rate: float, batch: int, clients: int) -> dict[str, float]:
-    """Return CPU seconds for a million events, by process."""
+def raw_records(events: int, batch: int) -> Records:
+    """Return raw records of simulated viewers, as the gateway writes them, `batch` events each."""
+    audience = Audience(seed=1, clients=1_000, now_ms=(at_ms := now_ms()), strays=False)
+    for number in range(events // batch):
+        client = number % 1_000
+        made = audience.take(client, batch, at_ms)
+        key = str(made[0]["client_session_id"]).encode()
+        added = {"received_at": at_ms, "client_id": made[0]["client_session_id"]}
+        value = b"".join(orjson.dumps(event | added) + b"\n" for event in made)
+        yield EVENTS, partition_of(key, DEFAULT_PARTITIONS), key, value
+
+
+def row_records(rows: int) -> Records:
+    """Return rows of one day and table."""
+    at_ms = now_ms()
+    dt = dt_of_ms(at_ms)
+    for number in range(rows):
+        row = row_of(VIDEO, dt, video := f"video-{number:06}", [number, 1, 2, 3], f"Channel {number % 5_000}")
+        yield VIDEO.topic, 0, daily_key(dt, VIDEO.kind, video), encode_row(row, at_ms)
+
+
+async def send(bootstrap_servers: str, records: Iterable[tuple[str, int, bytes, bytes]]) -> int:
+    """Append records; return how many bytes their values have."""
+    sent = size = 0
+    waiting = []
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap_servers, acks="all", max_batch_size=1 << 20) as producer:
+        for topic, partition, key, value in records:
+            waiting.append(await producer.send(topic, value, key=key, partition=partition))
+            sent, size = sent + 1, size + len(value)
+            if len(waiting) == SENT_AT_ONCE:
+                await asyncio.gather(*waiting)
+                waiting.clear()
+        await asyncio.gather(*waiting)
+    return size
+
+
+async def measure(folder: Path, *, events: int, batch: int, rows: int) -> None:
+    """Measure and print."""
     broker = LocalBroker(folder / "kafka", Cache.from_env(os.environ))
     await broker.start()
     environ = {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers, "WATCHTIME_GROUP": GROUP}
     pipeline = Pipeline(folder, lambda _: environ)
     try:
         await pipeline.watchtime("topics")
-        await pipeline.start()
-        processes = {"kafka": broker.pid, **{name: part.pid for name, part in pipeline.parts.items()}}
-        before = {name: cpu_s(pid) for name, pid in processes.items()}
-        plan = Plan(
-            url=f"{pipeline.url}/ingest", clients=clients, rate=rate, seconds=3_600, batch=batch, events=events, seed=1
-        )
-        tally = await OpenLoop(plan, lambda _: None).run()
-        await settled(broker.bootstrap_servers, SETTLE_S)
-        used = {name: cpu_s(pid) - before[name] for name, pid in processes.items()}
-        print(
-            f"{tally.events} events in {tally.posts} POSTs, {tally.elapsed_s:.0f} s, failed tries {tally.failed_tries}"
-        )
-        logs = {topic: size(folder / "kafka" / "data", f"{topic}-*/*.log") for topic in (EVENTS, STATE, PARTIALS)}
-        raw = size(folder / "lake" / "raw", "**/*.gz")
-        print(
-            f"bytes an event: {', '.join(f'{topic} {bytes_ / tally.events:.0f}' for topic, bytes_ in logs.items())}, "
-            f"archive {raw / tally.events:.0f}"
-        )
-        return {name: seconds * 1e6 / tally.events for name, seconds in used.items()}
+        await pipeline.start(gateways=0, workers=0)
+        sinks = psutil.Process(pipeline.parts["sinks-0"].pid)
+        idle_from = cpu_s(sinks)
+        await asyncio.sleep(10.0)
+        print(f"idle: {(cpu_s(sinks) - idle_from) * 10:.1f} % of a core")
+        for what, count, group, records in (
+            (f"events, {batch} a record", events, "archive", raw_records(events, batch)),
+            ("rows of one file", rows, "sinks", row_records(rows)),
+        ):
+            before = cpu_s(sinks)
+            size = await send(broker.bootstrap_servers, records)
+            await settled_group(broker.bootstrap_servers, group, SETTLE_S)
+            used = cpu_s(sinks) - before
+            print(f"{what}: {used * 1e6 / count:.1f} CPU s a million, {size / count:.0f} bytes each in the topic")
+        archived = sum(file.stat().st_size for file in (folder / "lake" / "raw").glob("**/*.gz"))
+        print(f"archive: {archived / events:.0f} bytes an event")
     finally:
         await pipeline.stop()
         broker.stop()
 
 
-def size(folder: Path, pattern: str) -> int:
-    """Return the bytes of the files below a folder whose path fits."""
-    return sum(file.stat().st_size for file in folder.glob(pattern))
-
-
-def cpu_s(pid: int) -> float:
+def cpu_s(process: psutil.Process) -> float:
     """Return the CPU seconds that a process has used."""
-    times = psutil.Process(pid).cpu_times()
+    times = process.cpu_times()
     return float(times.user + times.system)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=200_000)
-    parser.add_argument("--rate", type=float, default=2_000.0)
-    parser.add_argument("--batch", type=int, default=1, help="a POST holds 1 to this many events")
-    parser.add_argument("--clients", type=int, default=2_000)
+    parser.add_argument("--batch", type=int, default=1, help="events of a record")
+    parser.add_argument("--rows", type=int, default=100_000)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="watchtime-cost-") as folder:
-        found = asyncio.run(
-            measure(Path(folder), events=args.events, rate=args.rate, batch=args.batch, clients=args.clients)
-        )
-    for name, seconds in found.items():
-        print(f"{name:<12} {seconds:8.1f} CPU s for a million events")
+        asyncio.run(measure(Path(folder), events=args.events, batch=args.batch, rows=args.rows))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from tests.pipeline import ROOT, STAGES, Pipeline
 from tests.secured import ADMIN, GROUP, STRANGER, Authority, SecuredBroker
 
 EVENTS = 2_000
+SESSION_MS = 6_000
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,8 @@ async def test_each_role_does_its_work_and_nothing_drifts(secured: SecuredBroker
 
 @pytest.mark.slow
 async def test_every_day_and_command_of_the_operator(cache: Cache, java: None, tmp_path: Path):  # noqa: ARG001
-    server = SecuredBroker(tmp_path / "broker", cache)
+    # A login that ends is what a token of AWS brings with it: the broker hangs up, and clients log in again.
+    server = SecuredBroker(tmp_path / "broker", cache, session_ms=SESSION_MS)
     await server.start()
     try:
         await work(server, tmp_path, long=True)

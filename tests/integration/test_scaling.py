@@ -1,0 +1,106 @@
+"""Every command of deploy/SCALING.md, run as it is written, from an empty folder."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.broker import QUICK_START
+from deploy.local.cache import Cache
+from sinks.lake import Lake
+from tests import proof
+
+GUIDE = (Path(__file__).parents[2] / "deploy" / "SCALING.md").read_text()
+BLOCKS = re.findall(r"^```sh\n(.*?)^```$", GUIDE, flags=re.DOTALL | re.MULTILINE)
+WITHIN_S = 300
+
+
+@pytest.fixture
+def shell(cache: Cache, java: None, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:  # noqa: ARG001
+    """A shell in an empty folder, with the `watchtime` of this virtual environment."""
+    environ = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "KAFKA_OPTS": " ".join(QUICK_START),
+    }
+    one = subprocess.Popen(
+        ["/bin/bash", "-eu"],
+        cwd=tmp_path,
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with one:
+        yield one
+        assert one.stdin
+        one.stdin.close()
+    for folder in (".watchtime", ".watchtime-8"):
+        subprocess.run(["watchtime", "down", "--data-dir", folder], cwd=tmp_path, env=environ, check=False)  # noqa: S603, S607
+
+
+def said(shell: subprocess.Popen[str], block: str) -> str:
+    """Run a block in the shell; return what it printed."""
+    assert shell.stdin
+    assert shell.stdout
+    # A shell that ended on an error prints no end, and its output ends.
+    shell.stdin.write(f"{block}\necho; echo '--- end'\n")
+    shell.stdin.flush()
+    lines = []
+    for line in shell.stdout:
+        if line == "--- end\n":
+            return "".join(lines)
+        lines.append(line)
+    raise AssertionError(f"{block}\n{''.join(lines)}")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_command_runs_as_it_is_written(shell: subprocess.Popen[str], tmp_path: Path):
+    day = (datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=30)).isoformat()
+    plant(tmp_path / "lake", day, 40)
+    answers = {block: said(shell, block) for block in BLOCKS}
+
+    text = " ".join(GUIDE.split())
+    for block, answer in answers.items():
+        print(f"--- {block}{answer[-400:]}")
+        for line in answer.splitlines():
+            if line.startswith("watchtime up: "):
+                # The document shows the folder as it is typed.
+                assert line.replace(f"{tmp_path}/", "") in text
+    (refused, *_) = [answer for block, answer in answers.items() if "--partitions 8\n" in block and "! " in block]
+    assert "made with --partitions 4, now 8 is asked for" in refused
+    (backfill, *_) = [answer for block, answer in answers.items() if "may still change" in answer]
+    assert "wrote" in backfill
+    rows = proof.rows_in(Lake(url=(tmp_path / "lake-8").as_uri()))
+    assert [row["total_events"] for row in rows["ingest_daily", day]] == [40]
+
+
+def plant(lake: Path, day: str, count: int) -> None:
+    """Put events of an old day into a lake's archive, as a delivery service did before this project."""
+    folder = lake / "raw" / day.replace("-", "/")
+    folder.mkdir(parents=True)
+    at_ms = int(datetime.datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp() * 1_000)
+    events = (
+        {
+            "schema": 1,
+            "event_id": f"e{number}",
+            "event_ts": at_ms + number,
+            "event_type": "video_start",
+            "client_session_id": "somebody",
+            "tab_id": "1",
+            "video_id": "v",
+            "video_session_id": "s",
+        }
+        for number in range(count)
+    )
+    (folder / "events.ndjson").write_text("".join(f"{json.dumps(event)}\n" for event in events))
