@@ -14,16 +14,19 @@ from typing import Any, Final
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sinks.keys import Format
 from sinks.provenance import Totals
-from sinks.tables import DaySnapshot, Row
-from streams.contract.rows import TABLES, Table
+from sinks.row_columns import row_batch
+from sinks.tables import DaySnapshot
+from streams.contract.rows import Table
 
 #: Read by Athena, Trino, DuckDB and Spark; smaller than snappy, at the same speed for these sizes.
 _COMPRESSION: Final = "zstd"
-_STRING_COLUMNS: Final = frozenset({"video_id", "channel", "client_id"})
+#: Rows of a jsonl file that are Python objects at a time.
+_SLICE: Final = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +41,32 @@ class DayFile:
 
 def day_file(table: Table, snapshot: DaySnapshot, form: Format) -> DayFile:
     """Return the file of a day's rows."""
-    rows = [row for row in snapshot.rows if _counts(table, row)]
-    values = sorted_rows(table, (row.values for row in rows))
-    newest = [row.values for row in rows if row.generation == snapshot.generation]
+    rows, generations = snapshot.rows, snapshot.generations
+    counted = _counted(table, rows)
+    if not pc.all(counted, min_count=0).as_py():
+        rows, generations = rows.filter(counted), generations.filter(counted)
+    of_newest = pc.equal(generations, snapshot.generation)
+    # Nearly always all rows are of one generation, and need no copy to be added up.
+    newest = rows if pc.all(of_newest, min_count=0).as_py() else rows.filter(of_newest)
     return DayFile(
-        body=file_bytes(table, snapshot.dt, values, form),
-        totals=totals(table, values),
-        newest=totals(table, newest),
+        body=batch_bytes(table, snapshot.dt, rows, form),
+        totals=batch_totals(table, rows),
+        newest=batch_totals(table, newest),
     )
+
+
+def batch_bytes(table: Table, dt: str, rows: pa.RecordBatch, form: Format) -> bytes:
+    """Return the content of a file from rows (columns after `dt`) in any order."""
+    if table.id_column:
+        # Strings compare by their bytes.
+        rows = rows.take(pc.sort_indices(rows.column(0)))
+    return _jsonl(table, dt, rows) if form == "jsonl" else _parquet(rows)
+
+
+def batch_totals(table: Table, rows: pa.RecordBatch) -> Totals:
+    """Return how many rows there are and the sum of each counter."""
+    sums = {name: pc.sum(rows[name], min_count=0).as_py() for name in _counters(table)}
+    return Totals(rows=rows.num_rows, sums=sums)
 
 
 def sorted_rows(table: Table, rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -55,58 +76,44 @@ def sorted_rows(table: Table, rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any
 
 def file_bytes(table: Table, dt: str, rows: Sequence[tuple[Any, ...]], form: Format) -> bytes:
     """Return the content of a file from sorted rows (columns after `dt`)."""
-    return _jsonl(table, dt, rows) if form == "jsonl" else _parquet(table, rows)
+    batch = row_batch(table, rows)
+    return _jsonl(table, dt, batch) if form == "jsonl" else _parquet(batch)
 
 
 def totals(table: Table, rows: Sequence[tuple[Any, ...]]) -> Totals:
     """Return how many rows there are and the sum of each counter."""
-    columns = table.columns[1:]
-    first = _first_counter(table)
-    sums = {name: sum(values[at] for values in rows) for at, name in enumerate(columns) if at >= first}
-    return Totals(rows=len(rows), sums=sums)
+    return batch_totals(table, row_batch(table, rows))
 
 
-def schema(table: Table) -> pa.Schema:
-    """Return the columns of a table's parquet files."""
-    return _SCHEMAS[table.name]
+def _counted(table: Table, rows: pa.RecordBatch) -> pa.Array:
+    """Tell of each row whether anything is counted in it."""
+    first, *others = (pc.not_equal(rows[name], 0) for name in _counters(table))
+    for other in others:
+        first = pc.or_(first, other)
+    return first
 
 
-def _counts(table: Table, row: Row) -> bool:
-    return any(row.values[_first_counter(table) :])
+def _counters(table: Table) -> tuple[str, ...]:
+    return table.columns[1 + (table.id_column is not None) + table.labelled :]
 
 
-def _first_counter(table: Table) -> int:
-    """Return the position of the first counter among the columns after `dt`."""
-    return (table.id_column is not None) + table.labelled
+def _jsonl(table: Table, dt: str, rows: pa.RecordBatch) -> bytes:
+    lines = []
+    for start in range(0, rows.num_rows, _SLICE):
+        columns = rows.slice(start, _SLICE).columns
+        for values in zip(*(column.to_pylist() for column in columns), strict=True):
+            row = dict(zip(table.columns, (dt, *values), strict=True))
+            lines.append(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+    return b"".join(lines)
 
 
-def _jsonl(table: Table, dt: str, rows: Sequence[tuple[Any, ...]]) -> bytes:
-    columns = table.columns
-    return b"".join(
-        orjson.dumps(dict(zip(columns, (dt, *values), strict=True)), option=orjson.OPT_APPEND_NEWLINE)
-        for values in rows
-    )
-
-
-def _parquet(table: Table, rows: Sequence[tuple[Any, ...]]) -> bytes:
-    fields = schema(table)
-    columns = zip(*rows, strict=True) if rows else [()] * len(fields)
-    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, fields, strict=True)]
+def _parquet(rows: pa.RecordBatch) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(
-        pa.Table.from_arrays(arrays, schema=fields),
+        pa.Table.from_batches([rows]),
         sink,
         compression=_COMPRESSION,
         # The Arrow schema in the footer would say nothing that the columns do not say.
         store_schema=False,
     )
     return bytes(sink.getvalue())
-
-
-def _schema(table: Table) -> pa.Schema:
-    return pa.schema(
-        [pa.field(name, pa.string() if name in _STRING_COLUMNS else pa.int64()) for name in table.columns[1:]]
-    )
-
-
-_SCHEMAS: Final = {table.name: _schema(table) for table in TABLES}

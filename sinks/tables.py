@@ -7,11 +7,13 @@ they were last put into their file.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
+import pyarrow as pa
 
+from sinks.row_columns import RowColumns
 from streams.contract.keys import decode_daily_key
 from streams.contract.rows import Table
 
@@ -20,19 +22,15 @@ class BadRowError(Exception):
     """A record of a daily topic is no row of its table."""
 
 
-class Row(NamedTuple):
-    """A row as it is held: its columns after `dt`, and the generation that published it."""
-
-    values: tuple[Any, ...]
-    generation: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class DaySnapshot:
     """The rows of a day at one moment, as they go into a file."""
 
     dt: str
-    rows: list[Row]
+    #: Their columns after `dt`, in no order.
+    rows: pa.RecordBatch
+    #: The generation that published each row.
+    generations: pa.Array
     #: Offset of the day's newest record.
     offset: int
     #: Greatest generation among the rows.
@@ -43,7 +41,7 @@ class DaySnapshot:
 
 @dataclass
 class _Day:
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: RowColumns
     newest: int = -1
     generation: int = 0
     removed: int = -1
@@ -58,34 +56,32 @@ class DayTable:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self._columns = table.columns[1:]
         self._days: dict[str, _Day] = {}
 
     def apply(self, key: bytes | None, value: bytes | None, offset: int, generation: int, *, oldest: str) -> str | None:
         """Take one record and return its day; None for a day before `oldest`, which is not kept."""
         try:
             dt, row_id = decode_daily_key(key or b"")
-            row = None if value is None else self._row(value, generation)
-        except (KeyError, TypeError, ValueError) as error:
+            fields = None if value is None else orjson.loads(value)
+            if dt < oldest:
+                return None
+            self._take(dt, row_id, fields, offset, generation)
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise BadRowError(f"{self.table.topic} offset {offset}: no row of {self.table.name}: {error!r}") from error
-        if dt < oldest:
-            return None
-        day = self._days.setdefault(dt, _Day())
-        held = day.rows.get(row_id)
-        if row is None:
-            day.rows.pop(row_id, None)
+        return dt
+
+    def _take(self, dt: str, row_id: str, fields: dict[str, Any] | None, offset: int, generation: int) -> None:
+        day = self._days.get(dt)
+        if day is None:
+            day = self._days[dt] = _Day(RowColumns(self.table))
+        if fields is None:
+            day.rows.remove(row_id)
             day.removed = offset
-        elif held is None or held.generation <= generation:
-            day.rows[row_id] = row
+        elif day.rows.put(row_id, fields, generation):
             day.generation = max(day.generation, generation)
         day.newest = offset
         if day.unseen is None:
             day.unseen = offset
-        return dt
-
-    def _row(self, value: bytes, generation: int) -> Row:
-        fields = orjson.loads(value)
-        return Row(tuple([fields[name] for name in self._columns]), generation)
 
     def changed(self) -> list[str]:
         """Return the days with records that no snapshot has seen, newest day first."""
@@ -101,8 +97,14 @@ class DayTable:
         if day.unwritten is None:
             day.unwritten = day.unseen
         day.unseen = None
+        rows, generations = day.rows.batch()
         return DaySnapshot(
-            dt=dt, rows=list(day.rows.values()), offset=day.newest, generation=day.generation, removed=day.removed
+            dt=dt,
+            rows=rows,
+            generations=generations,
+            offset=day.newest,
+            generation=day.generation,
+            removed=day.removed,
         )
 
     def written(self, dt: str) -> None:
@@ -115,6 +117,13 @@ class DayTable:
         for day in self._days.values():
             if day.unwritten is not None:
                 day.unseen, day.unwritten = day.unwritten, None
+
+    def rest(self, dts: Iterable[str]) -> None:
+        """Hold days in less room that are in files and not expected to change soon."""
+        for dt in dts:
+            day = self._days.get(dt)
+            if day and day.unseen is None and day.unwritten is None:
+                day.rows.pack()
 
     def forget_before(self, oldest: str) -> list[str]:
         """Drop days before `oldest`, and return them."""

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from aiokafka.structs import ConsumerRecord
 
@@ -19,6 +20,9 @@ from sinks.tables import DayTable
 from streams.contract.days import FILE_DAYS, dt_of_ms, shift_dt
 from streams.contract.rows import Table
 from streams.contract.topics import GENERATION_HEADER
+
+#: A day that was not written for so long is held in less room.
+REST_S: Final = 600.0
 
 
 def clock_ms() -> int:
@@ -110,6 +114,7 @@ class TableLane:
         while not self._stopping or self._flush:
             self._wake.clear()
             self._rows.forget_before(self._oldest())
+            self._rows.rest(dt for dt, at in self._written_at.items() if time.monotonic() - at > REST_S)
             due, wait_s = self._due()
             for dt in due:
                 await self._write(dt)
@@ -119,7 +124,7 @@ class TableLane:
                 if self._stopping:
                     return
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), wait_s)
+                    await asyncio.wait_for(self._wake.wait(), REST_S if wait_s is None else wait_s)
 
     def _due(self) -> tuple[list[str], float | None]:
         """Return the days to write now, and the seconds until the next one (None: none is waiting)."""

@@ -110,7 +110,8 @@ class Stages:
         for name, table in self._tables.items():
             table.forget_before(self._oldest_file(now_ms))
             for dt in table.changed():
-                rows = {row_id(table.table, row.values): row.values for row in table.snapshot(dt).rows}
+                held = [tuple(row.values()) for row in table.snapshot(dt).rows.to_pylist()]
+                rows = {row_id(table.table, values): values for values in held}
                 table.written(dt)
                 before = self.files.get((name, dt), {})
                 assert set(before) <= set(rows), f"rows of {name} {dt} went"

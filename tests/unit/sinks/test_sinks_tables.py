@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sinks.tables import BadRowError, DayTable, Row
+from sinks.row_columns import RowColumns
+from sinks.tables import BadRowError, DayTable
 from streams.contract.keys import daily_key
 from streams.contract.rows import CHANNEL, INGEST, VIDEO, encode_row, row_of
 
@@ -20,7 +23,7 @@ def remove(table, offset, dt, row_id):
 
 
 def values(snapshot):
-    return {row.values[0]: row.values[1] for row in snapshot.rows}
+    return {row["channel"]: row["watch_ms"] for row in snapshot.rows.to_pylist()}
 
 
 def test_the_last_value_of_a_row_wins():
@@ -40,7 +43,9 @@ def test_columns_are_kept_in_the_order_of_files():
     value = encode_row(row_of(VIDEO, DT, "v", [1, 2, 3, 4], "chan"), 99)
     table.apply(daily_key(DT, "video", "v"), value, 0, 0, oldest=OLDEST)
 
-    assert table.snapshot(DT).rows == [Row(("v", "chan", 3, 1, 2, 3, 4), 0)]
+    (row,) = table.snapshot(DT).rows.to_pylist()
+    assert tuple(row) == VIDEO.columns[1:]
+    assert tuple(row.values()) == ("v", "chan", 3, 1, 2, 3, 4)
 
 
 def test_an_ingest_row_has_no_id():
@@ -48,7 +53,8 @@ def test_an_ingest_row_has_no_id():
     value = encode_row(row_of(INGEST, DT, "", [1, 2, 3, 4, 5, 6, 7], None), 99)
     table.apply(DT.encode(), value, 0, 0, oldest=OLDEST)
 
-    assert table.snapshot(DT).rows == [Row((1, 2, 3, 4, 5, 6, 7), 0)]
+    (row,) = table.snapshot(DT).rows.to_pylist()
+    assert tuple(row.values()) == (1, 2, 3, 4, 5, 6, 7)
 
 
 def test_changed_days_are_told_newest_first_until_a_snapshot_saw_them():
@@ -136,9 +142,74 @@ def test_a_snapshot_does_not_change_with_the_table():
     assert values(snapshot) == {"a": 1}
 
 
-@pytest.mark.parametrize("value", [b"", b"[]", b"{}", b'{"channel":"a"}', b"nonsense"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"channel":"a"}',
+        b"nonsense",
+        b'{"channel":"a","watch_ms":1.0,"watch_ms_fg":1,"watch_ms_bg":0,"views":0,"ad_ms":0}',
+        b'{"channel":"a","watch_ms":9223372036854775808,"watch_ms_fg":1,"watch_ms_bg":0,"views":0,"ad_ms":0}',
+    ],
+)
 def test_what_is_no_row_is_named_with_its_offset(value):
     table = DayTable(CHANNEL)
 
     with pytest.raises(BadRowError, match=r"watch.channel_daily offset 17"):
         table.apply(b"2026-11-24|a", value, 17, 0, oldest=OLDEST)
+
+
+ROWS = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.sampled_from("abcd"), st.integers(0, 9), st.integers(0, 2)),
+        st.tuples(st.just("remove"), st.sampled_from("abcd")),
+        st.tuples(st.just("pack")),
+    ),
+    max_size=30,
+)
+
+
+@given(ROWS)
+def test_rows_in_columns_are_what_a_dictionary_would_hold(steps):
+    columns, plain = RowColumns(VIDEO), {}
+    for what, *said in steps:
+        if what == "pack":
+            columns.pack()
+        elif what == "remove":
+            columns.remove(said[0])
+            plain.pop(said[0], None)
+        else:
+            row_id, views, generation = said
+            row = row_of(VIDEO, DT, row_id, [1, 2, views, 3], f"channel {views}" if views else None)
+            taken = columns.put(row_id, row, generation)
+            assert taken == (plain.get(row_id, (None, 0))[1] <= generation)
+            if taken:
+                plain[row_id] = row, generation
+
+    rows, generations = columns.batch()
+    found = {
+        row["video_id"]: (row, generation)
+        for row, generation in zip(rows.to_pylist(), generations.to_pylist(), strict=True)
+    }
+    assert found == {
+        row_id: ({name: row[name] for name in VIDEO.columns[1:]}, generation)
+        for row_id, (row, generation) in plain.items()
+    }
+    assert len(plain) == len(columns) == rows.num_rows
+
+
+def test_only_days_that_are_in_files_are_put_to_rest():
+    table = DayTable(CHANNEL)
+    put(table, 0, DT, "a", 1)
+    put(table, 1, NEXT, "a", 1)
+    table.snapshot(DT)
+    table.written(DT)
+
+    table.rest([DT, NEXT, "2026-11-26"])
+
+    assert [table._days[dt].rows._packed is not None for dt in (DT, NEXT)] == [True, False]
+    put(table, 2, DT, "b", 2)
+    assert values(table.snapshot(DT)) == {"a": 1, "b": 2}
+    assert table.row_count() == 3
