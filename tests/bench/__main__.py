@@ -1,6 +1,6 @@
 """`make bench`: all figures of the README, on this machine, beside other programs that do the same work.
 
-    python -m tests.bench [--only streams gateway latency restore growth] [--runs 5] [--scale 1.0]
+    python -m tests.bench [--only streams gateway latency restore batch sinks growth] [--runs 5] [--scale 1.0]
 
 Says on standard error what it is doing, prints Markdown on standard output, and leaves every run's figures in
 build/bench/ as JSON. A run during which other work took more than 15 % of a core does not count; a star marks what
@@ -15,19 +15,23 @@ import json
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
-from tests.bench import gateway_race, growth, latency, restore_race, streams
-from tests.bench.machine import facts, sentence
+from tests.bench import batch, gateway_race, growth, latency, restore_race, sinks, streams
+from tests.bench.machine import DISTURBED, facts, sentence
 from tests.bench.peers.homes import Homes
 from tests.bench.report import Part, Plan
 
 ROOT = Path(__file__).parents[2]
+STAR = f"other work took more than {DISTURBED:.0%} of a core in every run; otherwise such runs do not count."
 PARTS = {
     "streams": streams.measure,
     "gateway": gateway_race.measure,
     "latency": latency.measure,
     "restore": restore_race.measure,
+    "batch": batch.measure,
+    "sinks": sinks.measure,
     "growth": growth.measure,
 }
 
@@ -48,16 +52,26 @@ def main() -> int:
     machine = facts()
     say(sentence(machine))
     done: dict[str, Part] = {}
+    failed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="watchtime-bench-") as folder:
         plan = Plan(folder=Path(folder), runs=args.runs, scale=args.scale, homes=Homes(say), say=say)
         for name in args.only:
             say(f"part {name}")
-            done[name] = asyncio.run(PARTS[name](plan))
+            try:
+                done[name] = asyncio.run(PARTS[name](plan))
+            except Exception as error:  # noqa: BLE001 (the other parts are measured all the same)
+                traceback.print_exception(error)
+                say(f"part {name} failed: {error}")
+                failed.append(name)
+                continue
             sys.stdout.write(f"\n{done[name].text()}\n")
             sys.stdout.flush()
     sys.stdout.write(f"\nMeasured on {sentence(machine)}. Medians of up to {args.runs} runs in turn.\n")
+    sys.stdout.write(f"A star: {STAR}\n")
     say(f"figures of all runs: {keep(machine, vars(args), done)}")
-    return 0
+    if failed:
+        say(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
 def keep(machine: dict[str, object], asked: dict[str, object], done: dict[str, Part]) -> Path:

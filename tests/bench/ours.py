@@ -26,7 +26,10 @@ POLL_S = 0.2
 async def fold(  # noqa: PLR0913 (each one is named at the call)
     *, bootstrap_servers: str, broker_pid: int, folder: Path, events: int, partitions: int, workers: int = 1
 ) -> dict[str, Any]:
-    """Fold the whole topic by workers that find neither state nor totals; the clock starts when all are ready to."""
+    """Fold the whole topic by workers that find neither state nor totals.
+
+    The clock runs from the first look that sees folded events to the first one that sees all of them.
+    """
     await fresh(bootstrap_servers, partitions, keep_raw=True)
     # A group of its own: the last one's committed offsets would say that state was lost.
     group = f"bench-{os.getpid()}-{time.monotonic_ns()}"
@@ -44,6 +47,8 @@ async def fold(  # noqa: PLR0913 (each one is named at the call)
         codes = [worker.child.stop(20.0) for worker in running]
     if any(codes):
         raise RuntimeError(f"a worker ended with {codes}: {log_tail(running[0].log)}")
+    if last == first:
+        raise RuntimeError(f"all {events:,} events were folded between two looks: too few of them to measure anything")
     return {
         "events_per_s": (last - first) / (last_at - first_at),
         "cpu_s_per_million": (last_cpu_s - first_cpu_s) / (last - first) * 1e6,
