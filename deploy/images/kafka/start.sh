@@ -13,10 +13,9 @@ java_options="-Xms${KAFKA_HEAP:-512m} -Xmx${KAFKA_HEAP:-512m} -XX:+ExitOnOutOfMe
 if [ ! -e /var/lib/kafka/data/log/meta.properties ]; then
   # A format that was interrupted leaves a folder without meta.properties, which is written last.
   rm -rf /var/lib/kafka/data/log
+  id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
   # shellcheck disable=SC2086 # options are words
-  id=$(java $java_options -cp '/opt/kafka/libs/*' kafka.tools.StorageTool random-uuid)
-  # shellcheck disable=SC2086
-  java $java_options -cp '/opt/kafka/libs/*' kafka.tools.StorageTool format --cluster-id="$id" --config /tmp/server.properties
+  java -XX:TieredStopAtLevel=1 $java_options -cp '/opt/kafka/libs/*' kafka.tools.StorageTool format --cluster-id="$id" --config /tmp/server.properties
 fi
 # shellcheck disable=SC2086
 exec java $java_options -cp '/opt/kafka/libs/*' kafka.Kafka /tmp/server.properties
