@@ -67,7 +67,8 @@ def _is_blank(event: dict[str, Any]) -> bool:
     """Whether a name that must be filled holds white space only."""
     if event["event_id"].isspace() or event["client_session_id"].isspace() or event["tab_id"].isspace():
         return True
-    return "video_id" in event and (event["video_id"].isspace() or event.get("video_session_id", "").isspace())
+    # Types that do not demand them may have null here.
+    return (event.get("video_id") or "").isspace() or (event.get("video_session_id") or "").isspace()
 
 
 def _text(field: str) -> Any:  # noqa: ANN401 - a type

@@ -102,6 +102,15 @@ def test_what_the_gate_rejects_is_not_plain(case):
         assert batch.text is None or plain_lines(batch.events, batch.text, None, b",") is None
 
 
+@pytest.mark.parametrize("case", **named(VERDICTS["cases"]))
+def test_each_case_of_the_table_ends_alike(case):
+    batch = read_batch(json.dumps({"events": [event_of(case)]}).encode())
+
+    short = sort_batch(batch, 77, RejectedLimit(), 0.0, None)
+
+    assert short == sort_events(batch.events, 77, RejectedLimit(), 0.0, None)
+
+
 @pytest.mark.parametrize("event_type", sorted(BASE))
 def test_good_events_of_each_type_are_plain(event_type):
     """Without this the short way could be out of use, and no other test would tell."""
