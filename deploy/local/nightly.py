@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,9 +89,11 @@ def after(night: Night, last: str, exit_code: int, found: Mapping[str, Any], now
 def read(data_dir: Path) -> Night | None:
     """Return what is kept in a data folder."""
     try:
-        return Night(**json.loads((data_dir / FILE).read_text()))
+        kept = json.loads((data_dir / FILE).read_text())
     except FileNotFoundError:
         return None
+    # A newer release may keep more.
+    return Night(**{entry.name: kept[entry.name] for entry in fields(Night) if entry.name in kept})
 
 
 async def keep(data_dir: Path, after_midnight_s: float, environ: Mapping[str, str]) -> None:

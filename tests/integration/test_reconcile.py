@@ -19,6 +19,7 @@ from sinks.chunks import Chunks, RawRecord
 from sinks.files import file_bytes, sorted_rows
 from sinks.folder import FolderStore
 from sinks.keys import FileKey, topic8
+from sinks.layout import settle_layout
 from sinks.provenance import ChunkProvenance
 from sinks.raw_days import RawHoleError
 from sinks.reconcile_day import Stack
@@ -197,6 +198,17 @@ async def test_days_that_cannot_be_meant_are_refused(made: Made, capsys: pytest.
     assert "the first day is after the last one" in capsys.readouterr().err
     assert made.run_days("--dt", made.dt, "--to", made.dt) == 2
     assert "--to belongs to --from" in capsys.readouterr().err
+
+
+async def test_the_rule_of_the_lake_is_followed_and_one_that_is_none_is_named(
+    made: Made, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMS_DAY", "lunar")
+    assert await asyncio.to_thread(made.run) == 2
+    assert "STREAMS_DAY is 'lunar'" in capsys.readouterr().err
+
+    await settle_layout(made.store, "parquet", 1, day_rule="event")
+    assert await asyncio.to_thread(made.run) == 0
 
 
 def _wrong_value(made: Made) -> None:

@@ -88,7 +88,7 @@ def test_what_was_found_is_read_back(tmp_path: Path) -> None:
     assert read(tmp_path) is None
     night = after(right("2026-11-21"), "2026-11-22", 1, found(d22=3), 7.5)
 
-    replace_json(tmp_path / "reconcile.json", night.__dict__)
+    replace_json(tmp_path / "reconcile.json", {**night.__dict__, "of a newer release": 1})
 
     assert read(tmp_path) == night
 
