@@ -8,7 +8,7 @@ BIN := .venv/bin
 #: More words for pytest, as in: make unit ARGS='-k ports'
 ARGS ?=
 
-.PHONY: help install demo test check format unit integration faults extension check-extension e2e athena-test brokers-test kafka39-test bench bench-streams bench-gateway bench-restore soak compose-test lock clean
+.PHONY: help install demo test check format unit integration faults extension check-extension e2e athena-test brokers-test kafka39-test bench bench-streams bench-batch bench-gateway bench-restore soak compose-test lock clean
 
 help: ## list these tasks
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -99,6 +99,10 @@ bench: install ## all figures beside other programs that do the same work, 20 mi
 bench-streams: install ## the part of bench about stream workers
 	@$(BIN)/watchtime doctor --fix --fetch
 	$(BIN)/python -m tests.bench --only streams $(ARGS)
+
+bench-batch: install ## the parts of bench about rebuild and reconcile, and about writing files
+	@$(BIN)/watchtime doctor --fix --fetch
+	$(BIN)/python -m tests.bench --only batch sinks $(ARGS)
 
 bench-gateway: install ## POSTs and events a second of one gateway
 	@$(BIN)/watchtime doctor --fix --fetch

@@ -49,9 +49,9 @@ def sentence(machine: dict[str, Any]) -> str:
 class Watch:
     """CPU seconds from its making to `others`: the broker's, those of this process and its children, the rest."""
 
-    def __init__(self, broker_pid: int, *running: int) -> None:
-        """Take the start; `running`: children that live on past the end, whose time counts as theirs."""
-        self._processes = [psutil.Process(pid) for pid in (broker_pid, *running)]
+    def __init__(self, *running: int) -> None:
+        """Take the start; `running`: the broker, if there is one, and children that live on past the end."""
+        self._processes = [psutil.Process(pid) for pid in running]
         self._started = time.monotonic()
         self._before = [cpu_s(process) for process in self._processes]
         self._own, self._busy = _own_s(), _busy_s()
