@@ -48,6 +48,10 @@ class Package:
 def package(target: str, bucket: str, region: str, folder: Path = FOLDER) -> Package:
     """Return a target's templates with the addresses that nested ones will have."""
     file = TARGETS[target][0]
+    if not (folder / file).exists():
+        raise DeployError(
+            f"{folder} has no {file}: the templates are in the project's folder, not in what is installed"
+        )
     below: dict[str, str] = {}
 
     def address(match: re.Match[str]) -> str:

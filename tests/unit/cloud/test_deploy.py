@@ -137,6 +137,11 @@ def test_another_text_gets_another_name(tmp_path: Path) -> None:
     assert {Path(key).name.rsplit("-", 1)[0] for key in differing} == {"watchtime", "lake"}
 
 
+def test_an_installation_without_templates_says_where_they_are(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match="the templates are in the project's folder"):
+        package("stack", "templates", "eu-west-1", tmp_path)
+
+
 def test_no_template_is_too_large_for_cloudformation() -> None:
     for target in ("stack", "image", "quicksight"):
         for key, text in package(target, "templates", "eu-west-1").objects.items():

@@ -203,6 +203,8 @@ def test_each_alarm_tells_somebody_and_has_its_section() -> None:
         section = name.split("-")[0]
         where = runbook if not section.startswith("Broker") else manual
         assert section in where, name
+        severities = [rule["labels"]["severity"] for rule in RULES if rule["alert"] == section] or ["critical"]
+        assert one["AlarmDescription"].startswith(f"{severities[0]}: "), name
         assert f"see {section} in" in one["AlarmDescription"] or section.startswith("Broker")
 
 
