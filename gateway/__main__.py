@@ -1,7 +1,8 @@
-"""`python -m gateway`: serve until SIGTERM or SIGINT, then let requests in flight finish and exit with 0."""
+"""`python -m gateway [--workers N]`: serve until SIGTERM or SIGINT, then finish what is in flight and exit with 0."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import logging
@@ -9,6 +10,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -22,6 +24,7 @@ from gateway.publish import KafkaPublisher
 from gateway.settings import Settings
 from gateway.tracing import Tracing, tracing_of
 from gateway.variables import SettingsError
+from gateway.workers import BAD_SETTINGS, WorkerFiles, Workers
 from streams.brokers import BrokersError
 from streams.connect import check
 from streams.logs import configure_logs
@@ -37,12 +40,17 @@ _LEAST_LEVELS: Final = {
 log = structlog.get_logger(__name__)
 
 
-async def serve(settings: Settings, tracing: Tracing | None = None) -> None:
-    """Serve until a signal asks to stop."""
+async def serve(settings: Settings, tracing: Tracing | None, files: WorkerFiles | None) -> int:
+    """Serve until a signal asks to stop, or the parent of this worker is gone; return the exit code."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+
+    def orphaned(lifeline: int) -> None:
+        loop.remove_reader(lifeline)
+        stop.set()
+
     _allow_many_connections()
     app = build_app(settings, KafkaPublisher(settings.brokers), tracing=tracing)
     runner = app_runner(app)
@@ -50,38 +58,61 @@ async def serve(settings: Settings, tracing: Tracing | None = None) -> None:
     try:
         await runner.setup()
         await metrics_runner.setup()
-        await site(runner, settings.host, settings.port, _BACKLOG).start()
-        await web.TCPSite(metrics_runner, settings.metrics_host, settings.metrics_port).start()
+        if files is None:
+            await site(runner, settings.host, settings.port, _BACKLOG).start()
+            await web.TCPSite(metrics_runner, settings.metrics_host, settings.metrics_port).start()
+        else:
+            loop.add_reader(files.lifeline, orphaned, files.lifeline)
+            await site(runner, settings.host, settings.port, _BACKLOG, files.requests).start()
+            await web.SockSite(metrics_runner, files.metrics).start()
         _tune_garbage_collector()
         port, metrics_port = _port(runner), _port(metrics_runner)
-        log.info("listening", host=settings.host, port=port, metrics_port=metrics_port, pid=os.getpid())
+        said = "listening" if files is None else "worker listening"
+        log.info(said, host=settings.host, port=port, metrics_port=metrics_port, pid=os.getpid())
         await stop.wait()
         log.info("stopping")
     finally:
+        if files is not None:
+            loop.remove_reader(files.lifeline)
         await runner.cleanup()
         await metrics_runner.cleanup()
+    return 0
 
 
 def main() -> int:
     """Run the gateway; return the exit code."""
     configure_logs(_LEAST_LEVELS)
     try:
-        settings = Settings.from_env(os.environ)
+        settings = Settings.from_env(_environ(sys.argv[1:]))
         check(settings.brokers)
         tracing = tracing_of(os.environ)
     except (SettingsError, BrokersError) as error:
         log.critical("bad settings", why=str(error))
-        return 2
+        return BAD_SETTINGS
+    files = WorkerFiles.from_env(os.environ)
     try:
-        uvloop.run(serve(settings, tracing))
+        if settings.workers > 1 and files is None:
+            code = uvloop.run(Workers(settings, os.environ).run())
+        else:
+            code = uvloop.run(serve(settings, tracing, files))
     except OSError as error:
         log.critical("cannot listen, or read a file that the settings name", why=str(error))
         return 1
     except KeyringError as error:
         log.critical("bad keys in GATEWAY_KEYS_FILE", why=str(error))
-        return 2
+        return BAD_SETTINGS
     log.info("stopped")
-    return 0
+    return code
+
+
+def _environ(arguments: list[str]) -> Mapping[str, str]:
+    """Return the variables, with what the command line says instead of them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m gateway", description="Take events over HTTP; see docs/gateway.md."
+    )
+    parser.add_argument("--workers", metavar="N", help="processes that share the port (GATEWAY_WORKERS, 1)")
+    given = parser.parse_args(arguments)
+    return os.environ if given.workers is None else {**os.environ, "GATEWAY_WORKERS": given.workers}
 
 
 def _port(runner: web.AppRunner) -> int:

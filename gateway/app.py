@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final
@@ -116,9 +117,11 @@ def app_runner(app: web.Application) -> web.AppRunner:
     )
 
 
-def site(runner: web.AppRunner, host: str, port: int, backlog: int = 128) -> GuardedSite:
-    """Return the place where an application's runner listens."""
-    return GuardedSite(runner, runner.app[CONNECTIONS], host, port, backlog)
+def site(
+    runner: web.AppRunner, host: str, port: int, backlog: int = 128, sock: socket.socket | None = None
+) -> GuardedSite:
+    """Return the place where an application's runner listens; with `sock` on that one, of this host and port."""
+    return GuardedSite(runner, runner.app[CONNECTIONS], (host, port), backlog, sock)
 
 
 async def _preflight(request: web.Request) -> web.Response:

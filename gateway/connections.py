@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -230,11 +231,18 @@ class Guarded(asyncio.Protocol):
 class GuardedSite(web.BaseSite):
     """Listens on an address, every connection guarded."""
 
-    def __init__(self, runner: web.AppRunner, connections: Connections, host: str, port: int, backlog: int) -> None:
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        connections: Connections,
+        address: tuple[str, int],
+        backlog: int,
+        sock: socket.socket | None = None,
+    ) -> None:
         super().__init__(runner, backlog=backlog)
         self._connections = connections
-        self._host = host
-        self._port = port
+        self._host, self._port = address
+        self._sock = sock
 
     @property
     def name(self) -> str:
@@ -246,6 +254,8 @@ class GuardedSite(web.BaseSite):
         await super().start()
         server = self._runner.server
         assert server is not None  # noqa: S101 - the runner was set up
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: Guarded(self._connections, server), self._host, self._port, backlog=self._backlog
-        )
+        loop, factory = asyncio.get_running_loop(), lambda: Guarded(self._connections, server)
+        if self._sock is not None:
+            self._server = await loop.create_server(factory, sock=self._sock, backlog=self._backlog)
+        else:
+            self._server = await loop.create_server(factory, self._host, self._port, backlog=self._backlog)

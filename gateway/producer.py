@@ -81,7 +81,8 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc] # ships no types
 
     async def probe(self) -> None:
         """Return when a broker has answered a request for metadata; KafkaError when none does."""
-        if not await self.client.force_metadata_update():
+        # A broker hangs up when a login has lasted its time; the second try logs in again.
+        if not await self.client.force_metadata_update() and not await self.client.force_metadata_update():
             raise KafkaConnectionError("no broker answers")
 
     async def abandon(self) -> None:

@@ -27,6 +27,8 @@ class Settings:
     #: Address and port of `/metrics`.
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 4001
+    #: Processes that share the port; also `--workers`. Limits per client and viewers count in each by itself.
+    workers: int = 1
     #: Web origins allowed beside the own one and extensions: comma list, or `*` for any.
     cors_origins: frozenset[str] = field(default_factory=frozenset)
     #: Host names (without port) that requests may name beside loopback ones and `host`: comma list. A stack in
@@ -141,6 +143,7 @@ class Settings:
             port=whole("port", _MAX_PORT),
             metrics_host=environ.get("GATEWAY_METRICS_HOST", cls.metrics_host),
             metrics_port=whole("metrics_port", _MAX_PORT),
+            workers=whole("workers", 256, least=1),
             cors_origins=variables.origins(environ.get("GATEWAY_CORS_ORIGINS", "")),
             allowed_hosts=frozenset(variables.listed(environ.get("GATEWAY_ALLOWED_HOSTS", ""))),
             open_bind=variables.switch(environ, "GATEWAY_OPEN_BIND"),
