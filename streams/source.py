@@ -29,7 +29,8 @@ from streams.settings import Settings
 
 #: A fetch of fewer records than this means that the log is drained.
 DRAINED_RECORDS: Final = 500
-MAX_RECORDS: Final = 5_000
+#: All of a fetch of common records: one large transaction costs less than two.
+MAX_RECORDS: Final = 10_000
 _POLL_MS: Final = 100
 #: How often the offsets of the consumer group, which only tools read, follow the work.
 _GROUP_COMMIT_S: Final = 0.5

@@ -35,7 +35,7 @@ CONNECTIONS = 16
 #: More of them, and slower ones, for a load below the peak.
 CALM_CONNECTIONS = 64
 PER_POST = (1, 10, 50)
-SECONDS, CALM_SECONDS = 4, 8
+SECONDS, CALM_SECONDS = 3, 8
 MOST_RUNS = 3
 TOKENS = "WATCHTIME_TOKENS"
 OPEN, SECURED, UNCHECKED = "**Watchtime**, open", "**Watchtime**, tokens and limits on", "Watchtime without validation"

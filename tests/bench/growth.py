@@ -19,7 +19,7 @@ from tests.bench.report import Part, Plan, mark, number, table
 from tests.bench.svg import Panel, chart
 
 PICTURES = Path(__file__).parents[2] / "docs" / "growth"
-EVENTS = 200_000
+EVENTS = 150_000
 PARTITIONS = 4
 
 
@@ -53,7 +53,7 @@ AXES = (
     Axis(
         name="zipf",
         title="One viral video",
-        x_title="exponent of popularity by rank (2: the first has 60 % of all views)",
+        x_title="popularity of the n-th: n to the minus this",
         values=(0, 0.5, 1, 1.5, 2),
         log_x=False,
     ),
@@ -73,7 +73,7 @@ async def measure(plan: Plan) -> Part:
         (PICTURES / f"{axis.name}.svg").write_text(picture(axis, points))
         body += [
             [
-                f"{axis.title}: {point['x']:,g}{mark([point])}",
+                f"{axis.title}: {plain(point['x'])}{mark([point])}",
                 number(point["events_per_s"]),
                 number(point["cpu_s_per_million"], 1),
                 number(point["rss_mb"]),
@@ -106,11 +106,16 @@ async def _curve(plan: Plan, axis: Axis) -> list[dict[str, Any]]:
                 partitions=partitions,
             )
             told = f"{point['events_per_s']:,.0f} events/s, {point['cpu_s_per_million']:.1f} CPU µs an event"
-            plan.say(f"{axis.title}: {value:,g}: {told}, {point['rss_mb']:.0f} MiB, others {point['others']:.0%}")
+            plan.say(f"{axis.title}: {plain(value)}: {told}, {point['rss_mb']:.0f} MiB, others {point['others']:.0%}")
             points.append({"x": value, "events": events, **point})
     finally:
         broker.stop()
     return points
+
+
+def plain(value: float) -> str:
+    """Return a place on an axis as people write it."""
+    return f"{value:,.1f}".removesuffix(".0")
 
 
 def picture(axis: Axis, points: Sequence[dict[str, Any]]) -> str:

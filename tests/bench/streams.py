@@ -23,7 +23,7 @@ from tests.bench.raw_topic import Shape, fill, fresh
 from tests.bench.report import Part, Plan, Run, mark, median, number, table
 
 PARTITIONS = 4
-EVENTS = 400_000
+EVENTS = 300_000
 #: Slow peers count fewer events, and fewer times.
 QUIX_EVENTS = 30_000
 FAUST_EVENTS = 10_000
