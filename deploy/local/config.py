@@ -118,9 +118,9 @@ def decide(options: Options, environ: Mapping[str, str], recorded: Facts | None)
     config = Config(
         data_dir=options.data_dir,
         facts=facts,
-        workers=options.workers or 1,
-        sink_workers=options.sink_workers or 1,
-        refresh_s=options.refresh_s or float(environ.get("SINKS_REFRESH_S") or 10),
+        workers=1 if options.workers is None else options.workers,
+        sink_workers=1 if options.sink_workers is None else options.sink_workers,
+        refresh_s=_seconds(environ, "SINKS_REFRESH_S", 10.0) if options.refresh_s is None else options.refresh_s,
         client_table=environ.get("STREAMS_CLIENT_TABLE") or "off",
         group=environ.get("WATCHTIME_GROUP") or "watchtime",
         reconcile_after_s=_reconcile_after_s(environ.get("WATCHTIME_RECONCILE_AT") or "00:30"),
@@ -176,7 +176,7 @@ def _check(config: Config) -> None:
     for name, value in counts.items():
         if value < 1:
             raise StackError(f"{name} is {value}, at least 1 is needed")
-    if config.refresh_s <= 0:
+    if not config.refresh_s > 0:  # nan too
         raise StackError(f"--refresh-s is {config.refresh_s}, more than 0 is needed")
     if not config.bucket and not config.facts.lake.startswith("file:///"):
         raise StackError(f"--lake is {config.facts.lake!r}, expected s3://bucket[/prefix] or file:///folder")
@@ -199,6 +199,14 @@ def _integer(environ: Mapping[str, str], name: str) -> int | None:
         return int(text)
     except ValueError:
         raise StackError(f"{name} is {text!r}, expected a whole number") from None
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name, "")
+    try:
+        return float(text) if text else default
+    except ValueError:
+        raise StackError(f"{name} is {text!r}, expected a number of seconds") from None
 
 
 def _either(first: _T | None, second: _T | None) -> _T | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,3 +117,22 @@ def test_options_survive_the_way_to_another_process() -> None:
     options = Options(data_dir=HERE, workers=3, refresh_s=0.5, stages=("kafka", "s3"))
 
     assert Options.from_json(options.to_json()) == options
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"workers": 0}, "--workers is 0"),
+        ({"sink_workers": 0}, "--sink-workers is 0"),
+        ({"refresh_s": 0.0}, "--refresh-s is 0"),
+        ({"refresh_s": float("nan")}, "--refresh-s is nan"),
+    ],
+)
+def test_nothing_is_not_taken_for_not_said(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(StackError, match=said):
+        decide(Options(data_dir=HERE, **options), {}, None)
+
+
+def test_a_refresh_time_that_is_no_number_is_named() -> None:
+    with pytest.raises(StackError, match="SINKS_REFRESH_S is 'soon'"):
+        decide(Options(data_dir=HERE), {"SINKS_REFRESH_S": "soon"}, None)
