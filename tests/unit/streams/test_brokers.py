@@ -118,3 +118,10 @@ def test_no_password_shows(stage):
         assert "kept as it is" not in shown
     assert "user streams" in str(told.brokers)
     assert [field.name for field in dataclasses.fields(Security) if not field.repr] == ["password"]
+
+
+def test_the_document_names_every_variable():
+    document = (Path(__file__).parents[3] / "docs" / "brokers.md").read_text()
+
+    for name in ("KAFKA_BOOTSTRAP_SERVERS", *SECURITY_VARIABLES):
+        assert f"| `{name}` |" in document
