@@ -7,6 +7,7 @@ producers sent: lines, but also objects joined without a newline, or several on 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -80,9 +81,18 @@ def strict_lines(text: bytes) -> list[bytes]:
 
 
 def _strict_line(line: str) -> bytes:
-    """Return a line in a form that strict JSON reads alike: Python takes NaN for a number."""
+    """Return a line in a form that strict JSON reads alike.
+
+    Python takes NaN and what is beyond a double for numbers, and half of a surrogate pair (text that JavaScript cut
+    inside an emoji) for a character.
+    """
     try:
-        value: Any = json.loads(line.strip(), parse_constant=lambda _: _NO_INTEGER)
+        value: Any = json.loads(line.strip(), parse_constant=lambda _: _NO_INTEGER, parse_float=_finite)
     except (ValueError, RecursionError):
         return b""
-    return json.dumps(value).encode() if isinstance(value, dict) else b""
+    return json.dumps(value, ensure_ascii=False).encode(errors="replace") if isinstance(value, dict) else b""
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _NO_INTEGER

@@ -76,6 +76,8 @@ ODD_LINES = [
     b'{"event_type":"watch_tick"',
     b'{"event_type":"watch_tick","event_ts":1,"tab_id":"t","video_id":"nan","watch_ms_delta":NaN}',
     b'{"event_type":"watch_tick","event_ts":NaN,"tab_id":"t","video_id":"nan2","watch_ms_delta":7}',
+    b'{"event_type":"watch_tick","event_ts":1e999,"tab_id":"t","video_id":"beyond","watch_ms_delta":9,"more":-1e999}',
+    b'{"event_type":"watch_tick","event_ts":1,"tab_id":"t","video_id":"half","watch_ms_delta":3,"url":"\\ud83d"}',
     b'{"event_type":"watch_tick","event_ts":1,"tab_id":"t","video_id":"dup","watch_ms_delta":7,"watch_ms_delta":9}',
     b'  {"event_type":"watch_tick","event_ts":1,"tab_id":"t","video_id":"spaces","watch_ms_delta":7}\t',
     b'{"event_type":"watch_tick","event_ts":1,"tab_id":"t","video_id":"two","watch_ms_delta":7}{"a":1}',

@@ -61,6 +61,9 @@ def test_many_objects_on_one_line_take_linear_time():
         (orjson.dumps({**EVENT, "channel_name": "a\u2028b"}), [False, False]),
         (b"\xff" + line(), [False]),
         (b'{"event_type":"x","event_ts":NaN,"tab_id":"t"}', [True]),
+        (b'{"event_type":"x","event_ts":1e999,"tab_id":"t","more":-1e999}', [True]),
+        # JavaScript that cuts a text inside an emoji leaves half a surrogate pair.
+        (b'{"event_type":"x","event_ts":1,"tab_id":"t","channel_name":"\\ud83d"}', [True]),
         (b"[1]\n5", [False, False]),
     ],
 )
