@@ -66,17 +66,19 @@ def deploy(
         )
     request = _request(name, packaged, given, before) | {"ChangeSetName": change_set}
     stacks.upload(args.bucket, packaged)
-    changes = stacks.prepare(request)
-    if changes is None:
-        stacks.drop(name, change_set, is_new=False)
+    prepared = stacks.prepare(request)
+    if not prepared.changes:
+        stacks.drop(name, prepared.change_set, is_new=False)
         _say(f"{name}: nothing to change\n")
         return
-    _say(_plan(name, changes))
+    _say(_plan(name, prepared.changes + (_inside(packaged) if before is None else [])))
+    if prepared.blind:
+        _say(f"CloudFormation did not look into the nested stacks: {prepared.blind}\n")
     if not args.yes:
-        stacks.drop(name, change_set, is_new=before is None)
+        stacks.drop(name, prepared.change_set, is_new=before is None)
         _say("not applied: run it again with --yes\n")
         return
-    for status in stacks.apply(name, change_set):
+    for status in stacks.apply(name, prepared.change_set):
         _say(f"{name}: {status}\n")
     for output in (stacks.found(name) or {}).get("Outputs", []):
         _say(f"{output['OutputKey']:<16} {output['OutputValue']}\n")
@@ -96,7 +98,8 @@ def _request(name: str, packaged: Package, given: dict[str, str], before: dict[s
         "Parameters": parameters(packaged.parameters, given, kept),
         # Roles are made, none of them under a name of its own.
         "Capabilities": ["CAPABILITY_IAM"],
-        "IncludeNestedStacks": packaged.nested,
+        # In a new stack nothing is known yet of what one hands to the next; what is inside is told from the templates.
+        "IncludeNestedStacks": bool(packaged.nested) and before is not None,
         "Tags": [{"Key": "watchtime", "Value": tag}],
     }
 
@@ -117,6 +120,14 @@ def _from_file(path: Path | None) -> dict[str, str]:
 def _dry(packaged: Package, bucket: str, request: dict[str, Any]) -> str:
     lines = [f"s3://{bucket}/{key}  {len(text.encode()):,} bytes" for key, text in packaged.objects.items()]
     return "\n".join([*lines, orjson.dumps(request, option=orjson.OPT_INDENT_2).decode(), ""])
+
+
+def _inside(packaged: Package) -> list[Change]:
+    return [
+        Change(action="Add", place=f"{stack}/{logical}", kind=kind, replaces="")
+        for stack, resources in packaged.nested.items()
+        for logical, kind in resources.items()
+    ]
 
 
 def _plan(name: str, changes: list[Change]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import boto3
@@ -38,6 +38,17 @@ class Change:
         return f"{self.action:<7} {self.place:<36} {self.kind}{replaced}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A change set that can be applied or dropped."""
+
+    change_set: str
+    #: Empty: there is nothing to change.
+    changes: list[Change]
+    #: Why nested stacks were not looked into; empty when they were.
+    blind: str = ""
+
+
 class Stacks:
     """One account and region."""
 
@@ -61,17 +72,27 @@ class Stacks:
             raise
         return None if found["StackStatus"] == _EMPTY else dict(found)
 
-    def prepare(self, request: dict[str, Any]) -> list[Change] | None:
-        """Make a change set and return what it would do; None when that is nothing."""
+    def prepare(self, request: dict[str, Any]) -> Prepared:
+        """Make a change set and return what it would do.
+
+        What one nested stack hands to another is known only when it is applied, and CloudFormation then sometimes
+        refuses to look into nested stacks. The change set is made without that look in such a case.
+        """
+        name = request["ChangeSetName"]
         identity = self._cloudformation.create_change_set(**request)["Id"]
         for _ in range(LOOKS):
             set_ = self._cloudformation.describe_change_set(ChangeSetName=identity)
             if set_["Status"] == "CREATE_COMPLETE":
-                return list(self._changes(set_, ""))
+                return Prepared(change_set=name, changes=list(self._changes(set_, "")))
             if set_["Status"] == "FAILED":
-                if any(words in set_.get("StatusReason", "") for words in _NO_CHANGE):
-                    return None
-                raise DeployError(f"CloudFormation cannot make the change set: {set_.get('StatusReason', 'no reason')}")
+                reason = set_.get("StatusReason", "no reason")
+                if any(words in reason for words in _NO_CHANGE):
+                    return Prepared(change_set=name, changes=[])
+                if request["IncludeNestedStacks"]:
+                    self.drop(request["StackName"], name, is_new=False)
+                    flat = {**request, "ChangeSetName": f"{name}-flat", "IncludeNestedStacks": False}
+                    return replace(self.prepare(flat), blind=reason)
+                raise DeployError(f"CloudFormation cannot make the change set: {reason}")
             self._wait(WAIT_S)
         raise DeployError(f"the change set {identity} is not ready after {LOOKS * WAIT_S / 3600:.0f} h")
 

@@ -24,6 +24,10 @@ TARGETS: Final = {
 #: What the data depend on. CloudFormation would change them without a word, and the stages would refuse to start.
 FIXED: Final = ("Name", "Group", "Partitions", "Shards", "DayRule", "ClientTable", "FileFormat")
 _NESTED: Final = re.compile(r"^(\s+TemplateURL: )\./([\w-]+\.yaml)$", re.MULTILINE)
+_STACK: Final = re.compile(
+    r"^  (\w+):\n    Type: AWS::CloudFormation::Stack\n    Properties:\n      TemplateURL: \./([\w-]+\.yaml)$",
+    re.MULTILINE,
+)
 
 
 class _Loader(yaml.SafeLoader):
@@ -40,7 +44,8 @@ class Package:
     #: Key in the bucket -> text; the first is the one that is put up.
     objects: dict[str, str]
     url: str
-    nested: bool
+    #: Nested stack -> logical id of each resource in it -> type, and the condition under which it is made.
+    nested: dict[str, dict[str, str]]
     #: Declared parameters, as the template declares them.
     parameters: dict[str, dict[str, Any]]
 
@@ -53,17 +58,30 @@ def package(target: str, bucket: str, region: str, folder: Path = FOLDER) -> Pac
             f"{folder} has no {file}: the templates are in the project's folder, not in what is installed"
         )
     below: dict[str, str] = {}
+    inside: dict[str, dict[str, str]] = {}
 
     def address(match: re.Match[str]) -> str:
         nested = (folder / match[2]).read_text()
         key = _key(match[2], nested)
         below[key] = nested
+        inside[match[2]] = _resources(nested)
         return f"{match[1]}{_url(bucket, region, key)}"
 
     text = _NESTED.sub(address, (folder / file).read_text())
     key = _key(file, text)
-    declared = yaml.load(text, _Loader)["Parameters"]  # noqa: S506 - a safe loader that skips short forms
-    return Package(objects={key: text, **below}, url=_url(bucket, region, key), nested=bool(below), parameters=declared)
+    return Package(
+        objects={key: text, **below},
+        url=_url(bucket, region, key),
+        nested={match[1]: inside[match[2]] for match in _STACK.finditer((folder / file).read_text())},
+        parameters=yaml.load(text, _Loader)["Parameters"],  # noqa: S506 - a safe loader that skips short forms
+    )
+
+
+def _resources(text: str) -> dict[str, str]:
+    found = yaml.load(text, _Loader)["Resources"]  # noqa: S506 - as above
+    return {
+        name: one["Type"] + (f"  if {one['Condition']}" if "Condition" in one else "") for name, one in found.items()
+    }
 
 
 def _key(file: str, text: str) -> str:

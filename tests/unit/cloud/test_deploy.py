@@ -121,7 +121,9 @@ def test_a_package_names_nested_templates_by_what_they_hold(tmp_path: Path) -> N
     for key, text in nested:
         assert f"TemplateURL: https://templates.s3.eu-west-1.amazonaws.com/{key}\n" in root
         assert text == (FOLDER / f"{Path(key).name.rsplit('-', 1)[0]}.yaml").read_text()
-    assert found.nested
+    assert len(found.nested) == 9
+    assert found.nested["Lake"]["Bucket"] == "AWS::S3::Bucket"
+    assert found.nested["Broker"]["Disks"] == "AWS::ApplicationAutoScaling::ScalableTarget  if Standard"
     (tmp_path / "root.yaml").write_text(root)
     assert [str(match) for match in lint_file(tmp_path / "root.yaml")] == []
 
@@ -164,11 +166,34 @@ def test_a_dry_run_prints_all_and_asks_aws_for_nothing(aws: Aws, capsys: pytest.
 def test_a_plan_of_a_new_stack_is_shown_and_leaves_nothing_behind(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
     aws.refuses("describe_stacks", "Stack with id watchtime does not exist")
     uploads(aws)
-    plan(aws)
+    wanted = dict.fromkeys(("TemplateURL", "Capabilities", "Tags", "Parameters"), ANY)
+    aws.answers(
+        "create_change_set",
+        {"Id": "set-1"},
+        {**SET, **wanted, "IncludeNestedStacks": False, "ChangeSetType": "CREATE"},
+    )
+    lake = change("Add", "Lake", "AWS::CloudFormation::Stack")
+    aws.answers("describe_change_set", {"Status": "CREATE_COMPLETE", "ChangeSetId": "set-1", "Changes": [lake]})
     aws.answers("delete_change_set", {}, SET)
     aws.answers("delete_stack", {}, {"StackName": "watchtime"})
 
     call(aws, *NEW)
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    inside = package("stack", "templates", "eu-west-1").nested
+    assert lines[0] == ["Add", "Lake", "AWS::CloudFormation::Stack"]
+    assert ["Add", "Lake/Bucket", "AWS::S3::Bucket"] in lines
+    assert lines[-2] == ["watchtime:", str(1 + sum(map(len, inside.values()))), "add"]
+    assert lines[-1] == ["not", "applied:", "run", "it", "again", "with", "--yes"]
+
+
+def test_a_plan_of_a_change_looks_into_nested_stacks(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    aws.answers("describe_stacks", standing())
+    uploads(aws)
+    plan(aws)
+    aws.answers("delete_change_set", {}, SET)
+
+    call(aws)
 
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
         ["Add", "Lake", "AWS::CloudFormation::Stack"],
@@ -178,6 +203,27 @@ def test_a_plan_of_a_new_stack_is_shown_and_leaves_nothing_behind(aws: Aws, caps
         ["not", "applied:", "run", "it", "again", "with", "--yes"],
     ]
     assert aws.waits == [5.0]
+
+
+def test_where_cloudformation_cannot_look_into_nested_stacks_the_plan_says_so(
+    aws: Aws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers("describe_stacks", standing())
+    uploads(aws)
+    flat = {**SET, "ChangeSetName": f"{SET['ChangeSetName']}-flat"}
+    wanted = dict.fromkeys(("TemplateURL", "Capabilities", "Tags", "Parameters", "ChangeSetType"), ANY)
+    aws.answers("create_change_set", {"Id": "set-1"}, {**SET, **wanted, "IncludeNestedStacks": True})
+    aws.answers("describe_change_set", {"Status": "FAILED", "StatusReason": "Usage of Fn::GetAtt is not allowed"})
+    aws.answers("delete_change_set", {}, SET)
+    aws.answers("create_change_set", {"Id": "set-2"}, {**flat, **wanted, "IncludeNestedStacks": False})
+    lake = change("Modify", "Lake", "AWS::CloudFormation::Stack")
+    aws.answers("describe_change_set", {"Status": "CREATE_COMPLETE", "ChangeSetId": "set-2", "Changes": [lake]})
+    aws.answers("delete_change_set", {}, flat)
+
+    call(aws)
+
+    out = capsys.readouterr().out
+    assert "did not look into the nested stacks: Usage of Fn::GetAtt is not allowed" in out
 
 
 def test_a_stack_that_was_only_planned_counts_as_new(aws: Aws) -> None:
@@ -262,7 +308,7 @@ def test_a_change_set_that_cannot_be_made_says_why(aws: Aws) -> None:
     aws.answers("describe_change_set", {"Status": "FAILED", "StatusReason": "Template error"})
 
     with pytest.raises(DeployError, match="Template error"):
-        aws.stacks.prepare({**SET, "TemplateURL": "https://x"})
+        aws.stacks.prepare({**SET, "TemplateURL": "https://x", "IncludeNestedStacks": False})
 
 
 @pytest.mark.parametrize(
