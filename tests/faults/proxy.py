@@ -87,7 +87,8 @@ class Proxy:
                 self._requests(link, reader),
                 self._answers(link, server_reader),
             )
-        except OSError:
+        except (OSError, RuntimeError):
+            # The latter: more came in for an end that was half-closed.
             link.abort()
         finally:
             self._links.discard(link)
