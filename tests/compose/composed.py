@@ -135,15 +135,23 @@ class Composed:
                 pytest.fail(f"after {timeout_s:.0f} s it is not so that {what}:\n{self.states()}{self.logs()}")
             time.sleep(0.5)
 
-    def kill(self, service: str) -> None:
-        """Kill the process of one container of a service: as a crash if the engine is ours, else by `docker kill`."""
+    def crash(self, service: str) -> None:
+        """Kill the process of one container of a service, and wait until another one is healthy in its place."""
         container = self.containers(service)[0]
+        before = container.attrs["State"]["Pid"]
         if self.engine.own:
-            os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
+            os.kill(before, signal.SIGKILL)
         else:
             # The engine takes this for a wish and does not restart it.
             container.kill()
             container.start()
+
+        def is_back() -> bool:
+            container.reload()
+            state = container.attrs["State"]
+            return state["Pid"] not in {0, before} and state["Health"]["Status"] == "healthy"
+
+        self.wait_until(is_back, f"{service} is healthy again")
 
     def watchtime(
         self, *arguments: str, check: bool = True, timeout_s: float = 240
@@ -151,9 +159,9 @@ class Composed:
         """Run `watchtime` in a container of the sinks, as the README says."""
         return self.run("exec", "-T", "sinks", "watchtime", *arguments, check=check, timeout_s=timeout_s)
 
-    def reconcile(self, dt: str) -> dict[str, Any]:
-        """Return the finding of `watchtime reconcile`, with the exit code as `exit`."""
-        done = self.watchtime("reconcile", "--dt", dt, "--wait", "120", "--json", check=False)
+    def reconcile(self, first: str, last: str) -> dict[str, Any]:
+        """Return what `watchtime reconcile` finds in a range of days, with the exit code as `exit`."""
+        done = self.watchtime("reconcile", "--from", first, "--to", last, "--wait", "120", "--json", check=False)
         finding: dict[str, Any] = json.loads(done.stdout or "{}")
         return {**finding, "exit": done.returncode, "said": done.stderr[-2000:]}
 
