@@ -87,9 +87,9 @@ class Clients:
         turn = hour % REFRESH_HOURS
         for client_id, client in self._clients.items():
             if zlib.crc32(client_id.encode()) % REFRESH_HOURS == turn:
-                client.changed_epochs.update(client.epochs)
+                client.changed_epochs |= frozenset(client.epochs)
                 if client.ring:
-                    client.changed_slots.update(range(client.ring.slots_used))
+                    client.changed_slots |= frozenset(range(client.ring.slots_used))
                 self._changed[client_id] = client
 
     def write_again(self, keys: Iterable[bytes]) -> None:
@@ -100,9 +100,9 @@ class Clients:
             if client is None:
                 continue
             if piece == "epoch" and name in client.epochs:
-                client.changed_epochs.add(str(name))
+                client.changed_epochs |= {str(name)}
             elif piece == "slot":
-                client.changed_slots.add(int(str(name)))
+                client.changed_slots |= {int(str(name))}
             self._changed[client_id] = client
 
     @property
@@ -115,8 +115,7 @@ class Clients:
         pieces, self._gone, self.dedupe.torn = self._gone, [], 0
         for client_id, client in self._changed.items():
             pieces += _changed_pieces(client_id, client)
-            client.changed_epochs.clear()
-            client.changed_slots.clear()
+            client.changed_epochs, client.changed_slots = frozenset(), frozenset()
         self._changed.clear()
         return pieces
 
