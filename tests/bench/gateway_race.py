@@ -35,7 +35,7 @@ CONNECTIONS = 16
 #: More of them, and slower ones, for a load below the peak.
 CALM_CONNECTIONS = 64
 PER_POST = (1, 10, 50)
-SECONDS, CALM_SECONDS = 3, 8
+SECONDS, CALM_SECONDS, WARM_UP_SECONDS = 3, 8, 5
 MOST_RUNS = 3
 TOKENS = "WATCHTIME_TOKENS"
 OPEN, SECURED, UNCHECKED = "**Watchtime**, open", "**Watchtime**, tokens and limits on", "Watchtime without validation"
@@ -65,6 +65,9 @@ async def measure(plan: Plan) -> Part:
         await fresh(broker.bootstrap_servers, 4)
         candidates = _candidates(plan, part)
         measured: dict[str, dict[int, list[Run]]] = defaultdict(lambda: defaultdict(list))
+        with _running(candidates[0], broker, plan) as (url, pid):
+            plan.say("warming up: Java compiles the broker while it works")
+            _post(url, pid, broker.pid, PER_POST[-1], plan.seconds(WARM_UP_SECONDS))
         for turn in range(min(plan.runs, MOST_RUNS)):
             for candidate in candidates:
                 with _running(candidate, broker, plan) as (url, pid):
