@@ -26,6 +26,8 @@ let view = null;
 /** @type {EventSource | null} */
 let source = null;
 let searching = 0;
+/** The day that is shown when none was chosen. */
+let today = "";
 
 function follow() {
   source?.close();
@@ -48,7 +50,11 @@ function say(state, text) {
 
 /** @param {any} next */
 function show(next) {
+  today = next.today;
   showDays(next);
+  if (view?.dt !== next.dt) {
+    blank(); // never one day's numbers under the name of another
+  }
   if (next.loading !== undefined) {
     say("loading", next.from === "lake" ? "reading the files of the day" : `reading the day, ${Math.round(next.loading * 100)}%`);
     return;
@@ -95,6 +101,23 @@ function showDays(next) {
 function showNotice(text) {
   element("notice").hidden = !text;
   setText(element("notice"), text);
+}
+
+/** Show nothing of any day. */
+function blank() {
+  view = null;
+  for (const id of ["watched", "views", "fg", "bg", "ads", "events", "repeats"]) {
+    setText(element(id), "–");
+  }
+  for (const id of ["fg-part", "bg-part"]) {
+    setText(element(id), "");
+  }
+  for (const part of /** @type {HTMLCollectionOf<HTMLElement>} */ (element("split").children)) {
+    part.style.width = "0";
+  }
+  chart.show([]);
+  element("hours-table").querySelector("tbody")?.replaceChildren();
+  showTops([], [], "");
 }
 
 function showTotals() {
@@ -151,7 +174,7 @@ async function find() {
     return;
   }
   const ask = async (/** @type {string} */ table) => {
-    const wish = new URLSearchParams({ table, q: wanted, limit: String(SHOWN_FOUND), ...(view ? { dt: view.dt } : {}) });
+    const wish = new URLSearchParams({ table, q: wanted, limit: String(SHOWN_FOUND), ...(chosen || today ? { dt: chosen || today } : {}) });
     const answer = await fetch(`/api/daily?${wish}`);
     if (!answer.ok) {
       throw new Error((await answer.json()).error);
@@ -175,7 +198,7 @@ const found = (count, what) => `${count}${count === SHOWN_FOUND ? " or more" : "
 
 /** @param {string} dt */
 function choose(dt) {
-  chosen = dt === view?.today ? "" : dt;
+  chosen = dt === today ? "" : dt;
   const wish = new URLSearchParams(pictures ? { pictures: "youtube" } : {});
   if (chosen) {
     wish.set("dt", chosen);

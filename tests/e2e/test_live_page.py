@@ -23,6 +23,8 @@ from gateway.app import app_runner, build_app, site
 from gateway.daily_reader import Reader
 from gateway.publish import MemoryPublisher
 from gateway.settings import Settings
+from sinks.files import file_bytes
+from sinks.keys import FileKey
 from streams.contract.keys import daily_key
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, encode_row, row_of
 from tests.e2e.browser import wait_for
@@ -47,16 +49,16 @@ EVIL = [
 class LiveGateway:
     """A gateway whose rows a test puts in by hand."""
 
-    def __init__(self, background: BackgroundLoop) -> None:
+    def __init__(self, background: BackgroundLoop, lake: str = "") -> None:
         self._background = background
+        self._settings = Settings(lake=lake)
         self.reader = Reader(1_000)
         self.port = 0
         self.start()
 
     def start(self) -> None:
         async def begin() -> None:
-            settings = Settings()
-            self._runner = app_runner(build_app(settings, MemoryPublisher(), reader=self.reader))
+            self._runner = app_runner(build_app(self._settings, MemoryPublisher(), reader=self.reader))
             await self._runner.setup()
             await site(self._runner, "127.0.0.1", self.port).start()
             self.port = self._runner.addresses[0][1]
@@ -217,6 +219,44 @@ def test_days_back_by_list_and_by_button(page: webdriver.Chrome, live: LiveGatew
     Select(page.find_element(By.ID, "day")).select_by_value(TODAY)
     shows(page, "watched", "3 h 01 min")
     assert page.current_url == live.url
+
+
+def test_days_that_only_the_lake_has(driver: webdriver.Chrome, background: BackgroundLoop, tmp_path: Path):
+    """And no day's numbers stand under the name of another, when its files are slow or broken."""
+    whole, broken = "2025-11-02", "2025-11-03"
+    rows = {
+        VIDEO: [("lake-video", "Anna", 7_000, 7_000, 0, 1, 0)],
+        CHANNEL: [("Anna", 7_000, 7_000, 0, 1, 0)],
+        HOUR: [(3, 7_000, 7_000, 0, 1, 0)],
+        INGEST: [(77, 77, 0, 0, 0, 0, 0)],
+    }
+    for dt in (whole, broken):
+        for table, of_table in rows.items():
+            path = tmp_path / FileKey(table.name, dt, 0, 1, "parquet").encode()
+            path.parent.mkdir(parents=True)
+            path.write_bytes(file_bytes(table, dt, of_table, "parquet") if dt == whole else b"no parquet")
+    live = LiveGateway(background, tmp_path.as_uri())
+    live.put(HOUR, "8", [HOUR_MS, 0, 1, 0])
+    try:
+        screen(driver, 1200, 900)
+        driver.get(live.url)
+        shows(driver, "watched", "1 h 00 min")
+        wait_for(lambda: driver.find_element(By.ID, "earlier").is_enabled(), "the days of the lake")
+        driver.find_element(By.ID, "earlier").click()
+        shows(driver, "notice", "The files of this day cannot be read")
+        assert (text(driver, "watched"), text(driver, "events")) == ("\u2013", "\u2013")
+        assert "3 Nov 2025" in text(driver, "watched-title")
+
+        driver.find_element(By.ID, "earlier").click()
+        shows(driver, "watched", "7 s")
+        shows(driver, "state", "from the files")
+        assert names(driver, "videos") == ["lake-video"]
+        assert text(driver, "events") == "77"
+        assert not driver.find_element(By.ID, "notice").is_displayed()
+        driver.find_element(By.ID, "search").send_keys("LAKE")
+        shows(driver, "found", "1 video and 0 channels")
+    finally:
+        live.stop()
 
 
 def test_the_page_comes_back_by_itself(page: webdriver.Chrome, live: LiveGateway):
