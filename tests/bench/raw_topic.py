@@ -23,6 +23,8 @@ EVENT_BYTES = 600
 CHANNELS = 500
 #: Batches on their way to the broker at once.
 IN_FLIGHT = 64
+#: Spreads client numbers over ids that look like those of browsers: an odd number, so no two meet.
+_SCATTER = 0x9E3779B97F4A7C15F39CC0605CEDC835
 _LINE = (
     '{{"schema":1,"event_id":"{id:032x}","event_ts":{ts},"event_type":"{kind}","client_session_id":"{client}",'
     '"tab_id":"{tab}","video_id":"vid{video:08d}","video_session_id":"{tab}-{video}",'
@@ -85,7 +87,7 @@ def _videos(pick: random.Random, shape: Shape) -> Iterator[int]:
 
 @cache
 def _names(client: int) -> tuple[str, str]:
-    name = f"{random.Random(client).getrandbits(128):032x}"
+    name = f"{(client + 1) * _SCATTER % 2**128:032x}"
     return name, name[:8]
 
 
