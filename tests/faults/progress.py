@@ -15,8 +15,8 @@ from streams.contract import topics
 from tests.faults.world import GROUP, PARTITIONS, ROOT
 
 _EVERY_S = 0.1
-#: A sample takes no longer when all is well; the first one has the start of a process before it, on a busy machine.
-_LONGEST_S = 6.0
+#: A sample takes no longer, on a busy machine too; the first one has the start of a process before it.
+_LONGEST_S = 15.0
 _FIRST_S = 40.0
 
 

@@ -60,9 +60,11 @@ async def test_kills_cuts_and_refusals_lose_nothing_and_count_nothing_twice(
         with acknowledged.open("wb") as file:
             loop = OpenLoop(plan, file.write)
             loading = asyncio.create_task(loop.run())
-            await chaos.run(kills)
-            loop.stop()
-            tally = await loading
+            try:
+                await chaos.run(kills)
+            finally:
+                loop.stop()
+                tally = await loading
         assert is_whole(tally), tally
         await settled(world.broker.bootstrap_servers, SETTLE_S)
         expected = oracle.fold(acknowledged)

@@ -47,10 +47,12 @@ async def test_partitions_of_a_killed_worker_go_on_within_ten_seconds(
         with acknowledged.open("wb") as file:
             loop = OpenLoop(plan, file.write)
             loading = asyncio.create_task(loop.run())
-            while len(chaos.recovery_s) < kills:
-                await chaos.kill_worker_and_measure()
-            loop.stop()
-            tally = await loading
+            try:
+                while len(chaos.recovery_s) < kills:
+                    await chaos.kill_worker_and_measure()
+            finally:
+                loop.stop()
+                tally = await loading
         await settled(world.broker.bootstrap_servers, SETTLE_S)
         lost, double = proof.lost_and_double(oracle.fold(acknowledged), proof.rows_in(world.lake))
     finally:
