@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import sys
 import tempfile
 import time
@@ -49,6 +50,8 @@ def main() -> int:
         sys.stderr.write(f"[{time.monotonic() - started:5.0f} s] {what}\n")
         sys.stderr.flush()
 
+    # It says again and again that a topic just made has no leader yet, which it waits for by itself.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     machine = facts()
     say(sentence(machine))
     done: dict[str, Part] = {}
