@@ -16,9 +16,35 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.reconcile_lines import SCHEMA, UnreadableLineError
 from streams.contract.days import DAY_MS, MAX_CLOCK_SKEW_MS, day_start_ms
 from streams.contract.event import INT64_MAX, INT64_MIN, MAX_SEQ, split_lines
+
+
+class UnreadableLineError(Exception):
+    """An archived line lacks what the archive promises."""
+
+
+#: Text is kept as bytes of UTF-8: names may hold U+0000, and compare by their bytes.
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("place", pa.int64()),
+        pa.field("broker_dt", pa.string()),
+        pa.field("valid", pa.bool_()),
+        pa.field("delivered_ms", pa.int64()),
+        pa.field("event_ts", pa.int64()),
+        pa.field("tz_offset_min", pa.int64()),
+        pa.field("event_type", pa.binary()),
+        pa.field("video", pa.binary()),
+        pa.field("channel", pa.binary()),
+        pa.field("delta_ms", pa.int64()),
+        pa.field("background", pa.bool_()),
+        pa.field("ad", pa.bool_()),
+        pa.field("client", pa.binary()),
+        pa.field("seq_epoch", pa.binary()),
+        pa.field("seq", pa.int64()),
+        pa.field("event_id", pa.binary()),
+    ],
+)
 
 
 class Line(msgspec.Struct, gc=False, eq=False):

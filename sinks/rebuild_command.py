@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from sinks.lake import NoStackError
 from sinks.layout import LayoutError
+from sinks.line_columns import UnreadableLineError
 from sinks.precedence import LakeMismatchError
 from sinks.progress import reporting
 from sinks.provenance import ForeignObjectError
@@ -32,7 +33,6 @@ from sinks.rebuild_shape import default_shape
 from sinks.rebuild_sources import NoSourceError
 from sinks.reconcile_command import difference_line
 from sinks.reconcile_day import Stack
-from sinks.reconcile_lines import UnreadableLineError
 from sinks.store import StoreError
 from streams.topic_id import TopicIdError
 

@@ -51,7 +51,7 @@ async def counted(  # noqa: PLR0913 - what a count is made of
         recount = Recount(dt, day_rule, folder / "count")
         try:
             report("counting")
-            await asyncio.to_thread(recount.add_parts, paths)
+            await asyncio.to_thread(recount.look_at, paths)
             yield Counted(recount, await asyncio.to_thread(recount.judge, tables))
         finally:
             recount.close()

@@ -6,7 +6,7 @@ columns and time limits with the contract, and no counting code with the streams
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,6 @@ from typing import Final
 import duckdb
 
 from sinks import reconcile_sql as sql
-from sinks.reconcile_lines import RawLine, batches
 from sinks.reconcile_window import Window
 from streams.contract.days import DAY_RULES, DayRule
 from streams.contract.rows import TABLES, Table
@@ -34,7 +33,7 @@ class Beyond:
 
 
 class Recount:
-    """One day of raw lines; `add` them in the order of deliveries, then `judge`, then read the tables.
+    """One day of raw lines; `look_at` them, then `judge`, then read the tables.
 
     The expected rows of a table are in `expected_<name>`, ids and channels as bytes of UTF-8.
     """
@@ -51,26 +50,13 @@ class Recount:
             # What does not fit spills into files there.
             self.connection.execute(f"SET memory_limit = '{_MEMORY}'")
         self.connection.execute("SET TimeZone = 'UTC'")
-        self.connection.execute(sql.CREATE_LINE)
 
     def close(self) -> None:
         """Release the database."""
         self.connection.close()
 
-    def add(self, lines: Iterable[RawLine]) -> None:
-        """Take in more lines; only a repeat looks beyond its own line, and that is settled by `judge`."""
-        for batch in batches(lines):
-            self.connection.register("batch", batch)
-            self.connection.execute(f"INSERT INTO line {sql.with_slots(self.day_rule)}")
-            self.connection.unregister("batch")
-
-    def add_parts(self, paths: Sequence[Path]) -> None:
-        """Take lines that are columns in files already, instead of any that are added; nothing of them is copied."""
-        self.connection.execute("DROP TABLE line")
-        self._look_at(paths)
-
-    def _look_at(self, paths: Sequence[Path]) -> None:
-        """Let `line` be the lines of these files."""
+    def look_at(self, paths: Sequence[Path]) -> None:
+        """Take the lines that are columns in these files, places in the order of deliveries; nothing is copied."""
         files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
         source = f"read_parquet([{files}])" if paths else f"({sql.NO_LINES})"
         self.connection.execute(f"CREATE OR REPLACE VIEW line AS {sql.with_slots(self.day_rule, source)}")

@@ -25,7 +25,6 @@ class RollingRecount(Recount):
     def __init__(self, day_rule: DayRule, folder: Path) -> None:
         """Prepare an empty recount; `folder` takes the database and what spills."""
         super().__init__("", day_rule, folder)
-        self.connection.execute("DROP TABLE line")
         self._parts: Final[dict[str, list[Path]]] = defaultdict(list)
 
     def add_part(self, raw_day: str, path: Path) -> None:
@@ -41,4 +40,4 @@ class RollingRecount(Recount):
         for raw_day in set(self._parts).difference(raw_days):
             for path in self._parts.pop(raw_day):
                 path.unlink()
-        self._look_at([path for raw_day in sorted(self._parts) for path in self._parts[raw_day]])
+        self.look_at([path for raw_day in sorted(self._parts) for path in self._parts[raw_day]])

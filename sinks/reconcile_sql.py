@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from sinks.reconcile_lines import SCHEMA
+from sinks.line_columns import SCHEMA
 from sinks.reconcile_window import MAX_EPOCHS, MAX_IDS, MAX_INTERVALS
 from streams.contract.days import (
     DAY_MS,
@@ -33,8 +33,6 @@ def _day(dt: str) -> str:
 
 
 _DUCKDB_TYPES: Final = {"int64": "BIGINT", "string": "VARCHAR", "bool": "BOOLEAN", "binary": "BLOB"}
-_COLUMNS: Final = ", ".join(f"{field.name} {_DUCKDB_TYPES[str(field.type)]}" for field in SCHEMA)
-CREATE_LINE: Final = f"CREATE TABLE line ({_COLUMNS}, day BIGINT, hour INTEGER, moved BOOLEAN)"
 _NOTHING: Final = ", ".join(f"NULL::{_DUCKDB_TYPES[str(field.type)]} AS {field.name}" for field in SCHEMA)
 #: The lines of no object.
 NO_LINES: Final = f"SELECT {_NOTHING} WHERE false"
@@ -53,8 +51,8 @@ _INSTANT: Final[dict[str, str]] = {
 _MOVED: Final[dict[str, str]] = {"event": f"NOT {_BELIEVED}", "received": "false", "local": f"NOT {_BELIEVED}"}
 
 
-def with_slots(day_rule: DayRule, source: str = "batch") -> str:
-    """Return the query that gives the lines of `batch`, or of another source, their slots."""
+def with_slots(day_rule: DayRule, source: str) -> str:
+    """Return the query that gives the lines of a source their slots."""
     return f"""
 SELECT * EXCLUDE (instant, is_moved),
   CASE WHEN valid THEN instant // {DAY_MS} ELSE {_day("broker_dt")} END AS day,

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from sinks.anonymise import Anonymiser
 from sinks.reconcile import Recount
-from sinks.reconcile_lines import RawLine
 from streams.contract.days import dt_of_ms
 from streams.contract.event import FORGOTTEN_PREFIX
 from streams.contract.rows import CLIENT, TABLES
+from tests.plain_lines import take_in
 
 NOW = 1_773_186_900_000
 ME = "client-é-1"
@@ -145,7 +145,7 @@ LINES = st.builds(
 def counted(lines, rule):
     recount = Recount(dt_of_ms(NOW), rule, None)
     try:
-        recount.add(RawLine(place, dt_of_ms(NOW), each) for place, each in enumerate(lines))
+        take_in(recount, lines, dt_of_ms(NOW))
         recount.judge()
         return {
             table.name: sorted(recount.connection.execute(f"FROM expected_{table.name}").fetchall(), key=repr)

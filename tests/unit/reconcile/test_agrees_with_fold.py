@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sinks.reconcile import Recount
-from sinks.reconcile_lines import RawLine
 from sinks.reconcile_window import Window
 from streams.contract.days import DAY_MS, DAY_RULES, HOUR_MS, MAX_EARLY_MS, MAX_LATE_MS, dt_of_ms
 from streams.contract.event import Event
@@ -21,6 +20,7 @@ from streams.contract.rows import TABLE_BY_KIND, TABLES, row_of
 from streams.dedupe import Client, Dedupe
 from streams.partition_state import FoldSettings, PartitionState
 from streams.state_records import Share, decode
+from tests.plain_lines import take_in
 
 NOW = 1_773_186_900_000  # 2026-03-10T23:55:00Z: a quarter of an hour touches two days
 ODD = st.sampled_from([None, "", 0, 1.0, True, [], {"a": 1}, "x"])
@@ -74,7 +74,7 @@ def recounted(lines: list[bytes], rule: Any, dt: str) -> dict[str, list[dict[str
     """Return the rows of the recount, by table."""
     recount = Recount(dt, rule, None)
     try:
-        recount.add(RawLine(place, dt_of_ms(NOW), line) for place, line in enumerate(lines))
+        take_in(recount, lines, dt_of_ms(NOW))
         recount.judge()
         return {table.name: _rows(recount, table.name, table.columns) for table in TABLES}
     finally:

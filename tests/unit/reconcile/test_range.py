@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from deploy.viewers import Audience
+from sinks.line_columns import UnreadableLineError
 from sinks.raw_days import RawHoleError
 from sinks.rebuild_lines import BrokenObjectError
 from sinks.reconcile_compare import Drift
 from sinks.reconcile_day import Finding
-from sinks.reconcile_lines import UnreadableLineError
 from sinks.reconcile_pass import Compared, Outcome, Pass, Source, Untold
 from sinks.reconcile_range import _answer
 from sinks.store import MemoryStore

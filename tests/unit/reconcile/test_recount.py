@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from sinks.line_columns import UnreadableLineError
 from sinks.reconcile import Beyond, Recount
-from sinks.reconcile_lines import RawLine, UnreadableLineError
 from streams.contract.rows import TABLE_BY_KIND
+from tests.plain_lines import take_in
 
 DAY = "2026-03-10"
 NOON = 1_773_144_000_000  # 2026-03-10T12:00:00Z
@@ -49,7 +50,7 @@ def _count() -> Iterator[Any]:
         recount = Recount(dt, rule, None)
         made.append(recount)
         values = [value if isinstance(value, bytes) else json.dumps(value).encode() for value in events]
-        recount.add(RawLine(at, broker_dt, value) for at, value in enumerate(values))
+        take_in(recount, values, broker_dt)
         recount.beyond = recount.judge()  # type: ignore[attr-defined]
         return recount
 
