@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from streams.brokers import Address
 from streams.connect import client_options
@@ -82,7 +82,7 @@ class Log:
 
     async def committed(self, group: str) -> Offsets:
         """Return what a group has committed; partitions without an offset are left out."""
-        found = await self._admin.list_consumer_group_offsets(group)
+        found = await _asked(lambda: self._admin.list_consumer_group_offsets(group))
         return {partition: entry.offset for partition, entry in found.items() if entry.offset >= 0}
 
     async def has_lines(self, partition: TopicPartition, start: int, end: int) -> bool:
@@ -97,11 +97,19 @@ class Log:
 
     async def topics(self) -> set[str]:
         """Return the names of all topics."""
-        return set(await self._admin.list_topics())
+        return set(await _asked(self._admin.list_topics))
 
     async def _partitions(self, topic: str) -> list[TopicPartition]:
-        described = await self._admin.describe_topics([topic])
+        described = await _asked(lambda: self._admin.describe_topics([topic]))
         return [TopicPartition(topic, entry["partition"]) for entry in described[0]["partitions"]]
+
+
+async def _asked(ask: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - aiokafka ships no types
+    """Ask, and once more when the broker has hung up: it does when a login has lasted its time."""
+    try:
+        return await ask()
+    except KafkaConnectionError:
+        return await ask()
 
 
 async def settle(log: Log, group: str, deadline: float, on_wait: OnWait, *, client_table: bool) -> Offsets:
