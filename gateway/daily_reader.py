@@ -29,6 +29,8 @@ from streams.contract.topics import EVENTS, GENERATION_HEADER, REJECTED
 FOLLOW_S: Final = 300.0
 _DAILY: Final = [table.topic for table in TABLES]
 _RETRY_S: Final = 2.0
+#: Longer than leaving the broker takes.
+_END_S: Final = 2.0
 _HEALTH_S: Final = 2.0
 _FETCH_MS: Final = 250
 _FETCH_RECORDS: Final = 1_000
@@ -86,9 +88,7 @@ class DailyReader(Reader):
         """Read while the application runs and somebody looks."""
         task = asyncio.create_task(self._keep())
         yield
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await _end(task)
 
     async def _keep(self) -> None:
         while True:
@@ -131,8 +131,7 @@ class DailyReader(Reader):
             await self._read(consumer)
         finally:
             if health is not None:
-                health.cancel()
-                await asyncio.gather(health, return_exceptions=True)
+                await _end(health)
             await admin.close()
             await consumer.stop()
 
@@ -169,6 +168,13 @@ class DailyReader(Reader):
                 reader.health.rate = rate.update(time.monotonic(), self.days.counted())
             self.health = reader.told()
             await asyncio.sleep(_HEALTH_S)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it has ended: a cancellation that meets an answer of the broker is lost on the way."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=_END_S)
 
 
 def _generation(headers: tuple[tuple[str, bytes], ...]) -> int:
