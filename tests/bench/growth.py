@@ -68,8 +68,10 @@ async def measure(plan: Plan) -> Part:
     body = []
     PICTURES.mkdir(parents=True, exist_ok=True)
     for axis in AXES:
-        points = await _curve(plan, axis)
+        points = await _curve(plan, part, axis)
         part.figures[axis.name] = points
+        if not points:
+            continue
         (PICTURES / f"{axis.name}.svg").write_text(picture(axis, points))
         body += [
             [
@@ -84,7 +86,7 @@ async def measure(plan: Plan) -> Part:
     return part
 
 
-async def _curve(plan: Plan, axis: Axis) -> list[dict[str, Any]]:
+async def _curve(plan: Plan, part: Part, axis: Axis) -> list[dict[str, Any]]:
     # A broker for each curve: topics that were deleted still cost it something for a while.
     broker = LocalBroker(Path(plan.folder, f"growth-{axis.name}"), Cache.from_env(os.environ), jvm=())
     await broker.start()
@@ -98,13 +100,18 @@ async def _curve(plan: Plan, axis: Axis) -> list[dict[str, Any]]:
             partitions = int(value) if axis.name == "partitions" else PARTITIONS
             await fresh(broker.bootstrap_servers, partitions)
             await fill(broker.bootstrap_servers, events, shape, partitions)
-            point = await ours.fold(
-                bootstrap_servers=broker.bootstrap_servers,
-                broker_pid=broker.pid,
-                folder=plan.folder,
-                events=events,
-                partitions=partitions,
-            )
+            try:
+                point = await ours.fold(
+                    bootstrap_servers=broker.bootstrap_servers,
+                    broker_pid=broker.pid,
+                    folder=plan.folder,
+                    events=events,
+                    partitions=partitions,
+                )
+            except (RuntimeError, TimeoutError) as error:
+                part.skipped[f"{axis.title}: {plain(value)}"] = str(error) or "not done in time"
+                plan.say(f"{axis.title}: {plain(value)}: failed, {error}")
+                continue
             told = f"{point['events_per_s']:,.0f} events/s, {point['cpu_s_per_million']:.1f} CPU µs an event"
             plan.say(f"{axis.title}: {plain(value)}: {told}, {point['rss_mb']:.0f} MiB, others {point['others']:.0%}")
             points.append({"x": value, "events": events, **point})

@@ -41,7 +41,7 @@ async def fold(  # noqa: PLR0913 (each one is named at the call)
     try:
         first_at, first, first_cpu_s = await _folded(running, 1)
         last_at, last, last_cpu_s = await _folded(running, events)
-        published_at = await _published(bootstrap_servers, events)
+        published_at = await _published(bootstrap_servers, events, running)
         rss_mb = sum(peak_mb(worker.child.pid) for worker in running)
     finally:
         codes = [worker.child.stop(20.0) for worker in running]
@@ -64,9 +64,7 @@ async def _folded(workers: list[Worker], events: int) -> tuple[float, int, float
     processes = [psutil.Process(worker.child.pid) for worker in workers]
     async with asyncio.timeout(RUN_WITHIN_S):
         while (done := sum([await _events(worker) for worker in workers])) < events:
-            for worker in workers:
-                if worker.child.exit_code() is not None:
-                    raise RuntimeError(f"a worker ended: {log_tail(worker.log)}")
+            _demand_alive(workers)
             await asyncio.sleep(POLL_S)
     return time.monotonic(), done, sum(map(cpu_s, processes))
 
@@ -75,7 +73,13 @@ async def _events(worker: Worker) -> int:
     return int(await worker.metric("watchtime_streams_events_total"))
 
 
-async def _published(bootstrap_servers: str, events: int) -> float:
+def _demand_alive(workers: list[Worker]) -> None:
+    for worker in workers:
+        if worker.child.exit_code() is not None:
+            raise RuntimeError(f"a worker ended: {log_tail(worker.log)}")
+
+
+async def _published(bootstrap_servers: str, events: int, workers: list[Worker]) -> float:
     """Wait until the daily topic counts every event; return when."""
     partition = TopicPartition("watch.ingest_daily", 0)
     counts: dict[bytes, int] = {}
@@ -86,6 +90,7 @@ async def _published(bootstrap_servers: str, events: int) -> float:
         consumer.assign([partition])
         await consumer.seek_to_beginning(partition)
         while sum(counts.values()) < events:
+            _demand_alive(workers)
             for record in (await consumer.getmany(partition, timeout_ms=100)).get(partition, ()):
                 counts[record.key] = orjson.loads(record.value)["total_events"]
     return time.monotonic()

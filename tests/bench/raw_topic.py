@@ -95,7 +95,10 @@ async def fill(bootstrap_servers: str, events: int, shape: Shape, partitions: in
     """Append the events to the raw topic, `shape.per_record` of one client a record."""
     waiting: dict[str, list[bytes]] = defaultdict(list)
     async with AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers, acks="all", max_batch_size=64 * 1024, max_request_size=4 * 1024 * 1024
+        bootstrap_servers=bootstrap_servers,
+        enable_idempotence=True,
+        max_batch_size=64 * 1024,
+        max_request_size=4 * 1024 * 1024,
     ) as producer:
         batches = _Batches(producer, partitions)
         for client, line in lines(events, shape):
