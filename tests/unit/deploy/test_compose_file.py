@@ -67,6 +67,14 @@ def test_every_service_is_held_tight(name: str) -> None:
         assert "privileged" not in service
 
 
+@pytest.mark.parametrize("name", services())
+def test_what_is_mounted_is_there(name: str) -> None:
+    """The engine would make an empty folder in the place of a file that is not."""
+    mounted = [entry.split(":")[0] for entry in services()[name].get("volumes", []) if entry.startswith("./")]
+
+    assert [path for path in mounted if not (ROOT / path).exists()] == []
+
+
 def test_the_gateway_is_reached_on_loopback_only() -> None:
     """It listens without tokens inside; so its port must be published on 127.0.0.1 by no setting but this line."""
     gateway = services()["gateway"]
