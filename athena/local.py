@@ -10,6 +10,7 @@ anew.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -19,6 +20,7 @@ import duckdb
 import duckdb_extension_httpfs
 import orjson
 
+from athena.rereading import reread
 from athena.statements import VIEWS_FILE, statements
 from sinks.lake import Lake
 from streams.contract.rows import TABLES, Table
@@ -63,11 +65,12 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     base = _base(lake)
     if base.startswith("s3://"):
         _open_s3(connection, lake)
-    for table in TABLES:
-        connection.execute(f"CREATE VIEW {table.name} AS {_daily(connection, table, base)}")
-    connection.execute(f"CREATE VIEW raw AS {_raw(connection, base)}")
-    for view in statements(VIEWS_FILE.read_text()):
-        connection.execute(view.text)
+    made = [f"CREATE VIEW {table.name} AS {_daily(connection, table, base)}" for table in TABLES]
+    made.append(f"CREATE VIEW raw AS {_raw(connection, base)}")
+    made += [view.text for view in statements(VIEWS_FILE.read_text())]
+    for statement in made:
+        # A view looks into files for their columns.
+        reread(partial(connection.execute, statement))
     return connection
 
 

@@ -15,6 +15,7 @@ from athena.chart import ChartError, bars
 from athena.local import connect
 from athena.output import show, to_json, write_csv
 from athena.questions import PARAMETERS, QuestionError, question, questions, today
+from athena.rereading import UnreadableLakeError, reread
 from sinks.lake import NoStackError, lake_of
 from streams.contract.rows import TABLES
 
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             width = shutil.get_terminal_size(_FALLBACK_SIZE).columns
             print("\n".join(bars(names, rows, columns, width)))  # noqa: T201 - the command's voice
             return 0
-    except (duckdb.Error, NoStackError, QuestionError, ChartError) as error:
+    except (duckdb.Error, UnreadableLakeError, NoStackError, QuestionError, ChartError) as error:
         sys.stderr.write(f"query: {error}\n")
         return 1
     print_rows(names, types, rows, as_json=args.json, as_csv=args.csv)
@@ -111,9 +112,13 @@ def ask(
     statement: str,
 ) -> tuple[list[str], list[str], list[tuple[Any, ...]]]:
     """Return column names, their types, and the rows of a statement; all empty when it gives no result."""
-    cursor = connection.execute(statement)
-    described = cursor.description or []
-    return [entry[0] for entry in described], [str(entry[1]) for entry in described], cursor.fetchall()
+
+    def answer() -> tuple[list[str], list[str], list[tuple[Any, ...]]]:
+        cursor = connection.execute(statement)
+        described = cursor.description or []
+        return [entry[0] for entry in described], [str(entry[1]) for entry in described], cursor.fetchall()
+
+    return reread(answer)
 
 
 def _values(pairs: list[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from athena import query_command
 from athena.local import connect
 from sinks.lake import Lake, lake_of
 from streams.contract.topics import daily_tables
@@ -56,9 +57,8 @@ def rows_in(lake: Lake) -> Rows:
     found: Rows = defaultdict(list)
     with connect(lake) as connection:
         for table in oracle.TABLES:
-            cursor = connection.execute(f"FROM {table}")
-            names = [entry[0] for entry in cursor.description]
-            for cells in cursor.fetchall():
+            names, _, rows = query_command.ask(connection, f"FROM {table}")
+            for cells in rows:
                 row = dict(zip(names, cells, strict=True))
                 found[table, row["dt"]].append(row)
     return found

@@ -13,6 +13,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from athena import query_command
 from athena.local import connect
 from deploy.load import percentile
 from sinks.lake import lake_of
@@ -119,7 +120,8 @@ async def test_rows_are_fresh(stack: StackFactory) -> None:
 
     def ask() -> list[str]:
         with connect(lake_of(running.data_dir, {})) as connection:
-            return [video for (video,) in connection.execute("SELECT video_id FROM video_daily").fetchall()]
+            _, _, rows = query_command.ask(connection, "SELECT video_id FROM video_daily")
+            return [video for (video,) in rows]
 
     try:
         async with asyncio.timeout(90), asyncio.TaskGroup() as tasks:
