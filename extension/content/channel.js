@@ -6,7 +6,7 @@
  */
 
 /**
- * @typedef {import("./tracker.js").Channel} Channel
+ * @typedef {import("./stopwatch.js").Channel} Channel
  *
  * @typedef {object} ChannelFacts
  * @property {string} id the video's

@@ -133,7 +133,7 @@ class Watcher {
 
   /**
    * @param {ReturnType<Page["look"]>} seen
-   * @returns {import("./tracker.js").Observation}
+   * @returns {import("./stopwatch.js").Observation}
    */
   #observation(seen) {
     return {

@@ -53,7 +53,7 @@ const ID_IN_PATH = /^\/(shorts|live|embed)\/([^/?]+)/;
 const VIDEO_ID = /^[\w-]{11}$/;
 
 /**
- * @typedef {import("./tracker.js").Video} Video
+ * @typedef {import("./stopwatch.js").Video} Video
  * @typedef {import("../events.js").PageType} PageType
  * @typedef {{video_id?: unknown, author?: unknown, live?: unknown, channel_id?: unknown, inline?: unknown}} Told
  */

@@ -11,7 +11,7 @@ export const CHANNEL = { name: "Some channel", handle: "@some", id: "UC012345678
 export class ScriptedPlayer {
   now = 5_000;
   ts = START_TS;
-  /** @type {import("../../../extension/content/tracker.js").Observation} */
+  /** @type {import("../../../extension/content/stopwatch.js").Observation} */
   look = {
     now_ms: 0,
     ts: 0,
