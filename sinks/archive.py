@@ -182,8 +182,8 @@ class ArchiveLane:
         return None
 
     async def _put(self, chunk: Chunk, state: Literal["open", "closed"]) -> None:
-        self._put_at = time.monotonic()
         body = await asyncio.to_thread(chunk.content)
+        self._put_at = time.monotonic()
         await self._objects.put(chunk.key, body, chunk.first, chunk.last, state)
         self._settle(chunk.last + 1)
 

@@ -2,8 +2,8 @@
 
 A chunk ends before the record that would take its uncompressed bytes over 16 MiB or whose broker hour is another,
 and with a control record. Chunks follow each other without a gap in their offsets: one begins where the last one
-ended, records that leave no lines included. What was in an object once stays in it: a chunk that is read again
-from the log does not end before the offset that its object already has.
+ended. Records that leave no lines have their place too, so that an object may be without any. What was in an object
+once stays in it: a chunk that is read again from the log does not end before the offset that its object already has.
 """
 
 from __future__ import annotations
@@ -94,17 +94,18 @@ class Chunks:
 
     def _take(self, record: RawRecord) -> Chunk | None:
         self.next = record.offset + 1
-        if record.control and not (self.open and record.offset < self.least_last):
-            return self._end(record.offset)
         lines = archived(record.value, record.broker_ms) if record.value and not record.control else b""
         hour = record.broker_ms // HOUR_MS
         ended = None
         if lines and self.open and not self._fits(self.open, len(lines), hour):
-            ended = self._end(self.open.last)
-        if lines and not self.open:
+            ended = self._end(self.open)
+        # Records without lines have their place in an object too: once the log has forgotten them, nothing else tells
+        # that they were seen.
+        if not self.open:
             self.open = Chunk(self._key(record.broker_ms), self._first, hour)
-        if self.open:
-            self.open.add(lines, record.offset)
+        self.open.add(lines, record.offset)
+        if record.control and record.offset >= self.least_last:
+            ended = self._end(self.open)
         return ended
 
     def _fits(self, chunk: Chunk, size: int, hour: int) -> bool:
@@ -112,13 +113,10 @@ class Chunks:
             return True
         return chunk.hour == hour and chunk.size + size <= self._max_bytes
 
-    def _end(self, last: int) -> Chunk | None:
-        """End the open chunk with offset `last`; without one, the next chunk begins before that offset."""
-        ended, self.open = self.open, None
-        if ended:
-            ended.last = last
-            self._first = last + 1
-        return ended
+    def _end(self, chunk: Chunk) -> Chunk:
+        self.open = None
+        self._first = chunk.last + 1
+        return chunk
 
     def _key(self, broker_ms: int) -> str:
         """Return where a chunk that begins now goes; an object that is there already keeps its name."""

@@ -142,14 +142,22 @@ async def test_any_history_of_restarts_gives_the_same_objects():
         assert (await restarted.get(key)) == (await straight.get(key))
 
 
-async def test_a_control_record_is_not_archived_but_counted_as_done():
+async def test_a_control_record_leaves_no_line_and_is_counted_as_done():
     store = MemoryStore()
     lane = lane_on(store)
 
     await archive(lane, [event(0, control=True)])
 
-    assert await objects(store) == []
+    assert await objects(store) == [(0, 0, "closed", [])]
     assert lane.done() == 1
+
+
+async def test_records_without_lines_that_the_log_has_forgotten_are_no_gap():
+    """Two commands, then nothing until the log has dropped both: no event is missing, and a start has to see that."""
+    store = MemoryStore()
+    await archive(lane_on(store), [event(0), event(1, control=True), event(2, control=True)])
+
+    assert await lane_on(store).locate(3, 3) == 3
 
 
 async def test_each_partition_sees_its_own_objects_only():

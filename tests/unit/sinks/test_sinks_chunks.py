@@ -96,14 +96,26 @@ def test_a_control_record_ends_the_chunk_and_belongs_to_it():
     assert chunks.open.first == 2
 
 
-def test_without_an_open_chunk_a_control_record_belongs_to_the_next():
+def test_records_without_lines_have_an_object_of_their_own():
+    """Else a quiet partition whose log has lost them looks as if events were missing."""
     chunks = fresh(first=7)
 
-    assert chunks.take([record(7, value=b"", control=True), record(8, value=b"", control=True)]) == []
-    assert chunks.open is None
-    assert chunks.next == 9
-    chunks.take([record(9)])
-    assert (chunks.open.first, chunks.open.last) == (7, 9)
+    ended = chunks.take([record(7, value=b"", control=True), record(8, value=b"", control=True)])
+
+    assert extents(ended) == [(7, 7), (8, 8)]
+    assert [gzip.decompress(chunk.content()) for chunk in ended] == [b"", b""]
+    assert ended[0].key != ended[1].key
+    chunks.take([RawRecord(9, START, None, control=False)])
+    assert (chunks.open.first, chunks.open.last) == (9, 9)
+
+
+def test_an_object_that_is_read_again_is_not_cut_by_a_control_record_it_began_with():
+    key = ChunkKey("2024-10-03", "watch.events", TOPIC8, 2, 4)
+    chunks = fresh(first=4, resumed=key)
+    chunks.least_last = 5
+
+    assert chunks.take([record(4, value=b"", control=True), record(5)]) == []
+    assert (chunks.open.key, chunks.open.first, chunks.open.last) == (key.encode(), 4, 5)
 
 
 def test_a_record_without_lines_extends_the_chunk():
