@@ -82,7 +82,7 @@ class Live:
         search = request.query.get("q", "")
         if len(search) > _LONGEST_SEARCH:
             raise Refusal(400, f"q is longer than {_LONGEST_SEARCH} characters", "query")
-        shape = request.query.get("format", "json")
+        shape = request.query.get("format") or "json"
         if shape not in {"json", "csv"}:
             raise Refusal(400, "format must be json or csv", "query")
         given = _day(request)
@@ -213,14 +213,14 @@ async def _send(response: web.StreamResponse, audience: Audience, seen: str) -> 
 
 
 def _table(request: web.Request) -> Table:
-    kind = request.query.get("table", "video")
+    kind = request.query.get("table") or "video"
     if kind not in _BY_KIND:
         raise Refusal(400, f"table must be one of {', '.join(_BY_KIND)}", "query")
     return _BY_KIND[kind]
 
 
 def _limit(request: web.Request) -> int:
-    text = request.query.get("limit", str(_DEFAULT_LIMIT))
+    text = request.query.get("limit") or str(_DEFAULT_LIMIT)
     if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= MOST_ROWS:
         raise Refusal(400, f"limit must be a whole number from 1 to {MOST_ROWS}", "query")
     return int(text)
@@ -228,7 +228,7 @@ def _limit(request: web.Request) -> int:
 
 def _day(request: web.Request) -> str | None:
     text = request.query.get("dt")
-    if text is None:
+    if not text:  # a form sends what was left blank
         return None
     try:
         if len(text) == _DAY_LENGTH and datetime.date.fromisoformat(text).isoformat() == text:

@@ -133,17 +133,18 @@ def handler(settings: Settings) -> Any:  # noqa: ANN401 - as aiohttp wants it
 
 def _live_paths(settings: Settings) -> dict[str, Part]:
     security: list[Part] = [{"viewer": []}] if settings.auth else []
-    day = _parameter("dt", {"type": "string", "format": "date", "pattern": r"^\d{4}-\d{2}-\d{2}$"})
+    # What is left blank counts as left out: forms send all their fields.
+    day = _parameter("dt", {"type": "string", "pattern": r"^(\d{4}-\d{2}-\d{2})?$"})
     rows = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}
     daily: Part = {
         "summary": "Rows of a day: the most watched first, hours by hour",
         "security": security,
         "parameters": [
             day,
-            _parameter("table", {"enum": [table.kind for table in TABLES], "default": "video"}),
-            _parameter("limit", {"type": "integer", "minimum": 1, "maximum": MOST_ROWS}),
+            _parameter("table", {"enum": [*(table.kind for table in TABLES), ""], "default": "video"}),
+            _parameter("limit", {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_ROWS}, {"const": ""}]}),
             _parameter("q", {"type": "string", "maxLength": 256}),
-            _parameter("format", {"enum": ["json", "csv"], "default": "json"}),
+            _parameter("format", {"enum": ["json", "csv", ""], "default": "json"}),
             _parameter("download", {"type": "string"}),
         ],
         "responses": _answers(rows, 400, 401, 403, 429, 503),
