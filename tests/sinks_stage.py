@@ -17,12 +17,14 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from sinks.keys import ANALYTICS, RAW, ChunkKey, FileKey
 from sinks.settings import Settings
 from sinks.stage import run_stage
-from sinks.store import MemoryStore, Store
+from sinks.store import Store
+from streams.contract.days import dt_of_ms
 from streams.contract.keys import daily_key, shard_of
-from streams.contract.rows import Table, encode_row, row_of
-from streams.contract.topics import EVENTS, GENERATION_HEADER
+from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, Table, encode_row, row_of
+from streams.contract.topics import ARCHIVE_GROUP, EVENTS, GENERATION_HEADER, SINKS_GROUP, daily_tables
 
 WAIT_S = 20.0
+TABLES = daily_tables(client_table=False)
 
 
 def settings(bootstrap_servers: str, group: str, **changes: Any) -> Settings:
@@ -193,6 +195,50 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def memory() -> MemoryStore:
-    """Return an empty lake."""
-    return MemoryStore()
+def today() -> str:
+    """Return the UTC day of the machine's time."""
+    return dt_of_ms(now_ms())
+
+
+async def publish_day(publish: Publisher, dt: str, *, videos: int = 20, scale: int = 1) -> None:
+    """Publish rows of every table but the clients'; `scale` tells one round from the next."""
+    for number in range(videos):
+        await publish.row(VIDEO, dt, f"v{number}", [scale * number, 1, scale, 0], channel=f"c{number % 3}")
+    for number in range(3):
+        await publish.row(CHANNEL, dt, f"c{number}", [scale * 9, 1, scale, 0])
+    for hour in (7, 23):
+        await publish.row(HOUR, dt, str(hour), [scale * 5, 1, scale, 0])
+    await publish.row(INGEST, dt, "", [scale * 100, scale * 99, scale, 0, 0, 0, 0])
+
+
+async def is_settled(bootstrap_servers: str, group: str, *, partitions: int = 1, shards: int = 1) -> bool:
+    """Tell whether all that is in the topics is in the lake, by the committed offsets."""
+    places = [*((table.topic, shards, SINKS_GROUP) for table in TABLES), (EVENTS, partitions, ARCHIVE_GROUP)]
+    for topic, count, suffix in places:
+        for partition, end in enumerate(await _ends(bootstrap_servers, topic, count)):
+            if (await committed(bootstrap_servers, f"{group}-{suffix}", topic, partition) or 0) < end:
+                return False
+    return True
+
+
+async def settled(bootstrap_servers: str, group: str, *, partitions: int = 1, shards: int = 1) -> None:
+    """Return when all that is in the topics is in the lake."""
+    await until(
+        lambda: is_settled(bootstrap_servers, group, partitions=partitions, shards=shards), f"{group}: all in the lake"
+    )
+
+
+async def _ends(bootstrap_servers: str, topic: str, partitions: int) -> list[int]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, isolation_level="read_committed")
+    await consumer.start()
+    try:
+        wanted = [TopicPartition(topic, p) for p in range(partitions)]
+        found = await consumer.end_offsets(wanted)
+    finally:
+        await consumer.stop()
+    return [found[partition] for partition in wanted]
+
+
+async def has_row(store: Store, table: Table, dt: str, row_id: str) -> bool:
+    """Tell whether a day's files hold a row."""
+    return row_id in await file_rows(store, table, dt)

@@ -1,92 +1,30 @@
-"""`python -m sinks` as a process: signals, kills, restarts of what it stands on, and its metrics."""
+"""`python -m sinks` as a process: its settings, its metrics, its end."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import random
 import signal
-import sys
 import time
-from pathlib import Path
 
 import aiohttp
 import pytest
 
 from deploy.local.ports import free_port
-from sinks.bucket import BucketStore
 from sinks.folder import FolderStore
 from streams.contract.days import dt_of_ms
-from streams.contract.rows import INGEST, VIDEO
-from tests.sinks_stage import committed, file_rows, line, now_ms, publisher, raw_lines, until
-
-ROOT = Path(__file__).parents[2]
-WRITES = {"SINKS_REFRESH_S": "0.2", "SINKS_SESSION_TIMEOUT_MS": "6000"}
-
-
-class Process:
-    """One sinks process; its log lines are in `log`."""
-
-    def __init__(self, process, log):
-        self.process, self.log = process, log
-
-    @classmethod
-    async def start(cls, folder, broker, group, **variables):
-        log = folder / f"sinks-{time.monotonic_ns()}.log"
-        environ = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("SINKS_", "AWS_"))},
-            "KAFKA_BOOTSTRAP_SERVERS": broker,
-            "WATCHTIME_GROUP": group,
-            "SINKS_LAKE": f"file://{folder}/lake",
-            **WRITES,
-            **variables,
-        }
-        with log.open("wb") as file:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "sinks", env=environ, cwd=ROOT, stderr=file
-            )
-        return cls(process, log)
-
-    def send(self, number):
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-
-    async def ended(self):
-        async with asyncio.timeout(30):
-            return await self.process.wait()
-
-    def said(self):
-        return [json.loads(text) for text in self.log.read_text().splitlines()]
-
-
-@pytest.fixture
-async def processes(tmp_path):
-    started = []
-
-    async def start(broker, group, **variables):
-        started.append(await Process.start(tmp_path, broker, group, **variables))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.send(signal.SIGKILL)
-        await process.ended()
-
-
-async def watch_ms(store, dt):
-    return (await file_rows(store, VIDEO, dt)).get("v", {}).get("watch_ms")
+from streams.contract.rows import VIDEO
+from tests.integration.sinks_processes import Process, has_watch_ms, processes_fixture, watch_ms  # noqa: F401 - the fixture
+from tests.sinks_stage import committed, now_ms, publisher, until
 
 
 async def test_a_stopped_process_has_written_all_and_ends_with_0(fresh_topics, group_prefix, tmp_path, processes):
     broker = await fresh_topics(partitions=1)
-    store, dt = FolderStore(tmp_path / "lake"), dt_of_ms(now_ms())
+    store, dt, port = FolderStore(tmp_path / "lake"), dt_of_ms(now_ms()), free_port()
     async with publisher(broker) as publish:
-        process = await processes(broker, group_prefix, SINKS_REFRESH_S="3600")
+        process = await processes(broker, group_prefix, SINKS_REFRESH_S="3600", SINKS_METRICS_PORT=str(port))
         await publish.row(VIDEO, dt, "v", [1, 0, 0, 0])
-        await until(lambda: _equals(watch_ms(store, dt), 1), "the first row is in its file")
+        await until(lambda: has_watch_ms(store, dt, 1), "the first row is in its file")
         await publish.row(VIDEO, dt, "v", [2, 0, 0, 0])
-        await asyncio.sleep(0.5)
+        await until(lambda: _waits(port), "the second row is read, and waits for its interval")
         started = time.monotonic()
         process.send(signal.SIGTERM)
 
@@ -98,8 +36,18 @@ async def test_a_stopped_process_has_written_all_and_ends_with_0(fresh_topics, g
     assert process.said()[-1]["event"] == "stopped"
 
 
-async def _equals(call, expected):
-    return await call == expected
+async def _page(port):
+    """Return the metrics page, empty while there is none."""
+    try:
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+            return await answer.text()
+    except aiohttp.ClientConnectionError:
+        return ""
+
+
+async def _waits(port):
+    name = f'watchtime_sinks_dirty_seconds{{partition="0",topic="{VIDEO.topic}"}} '
+    return any(text.startswith(name) and float(text.split()[1]) > 0 for text in (await _page(port)).splitlines())
 
 
 async def test_the_metrics_page_tells_when_the_worker_is_ready(fresh_topics, group_prefix, processes):
@@ -108,15 +56,10 @@ async def test_the_metrics_page_tells_when_the_worker_is_ready(fresh_topics, gro
     await processes(broker, group_prefix, SINKS_METRICS_PORT=str(port))
 
     async def ready():
-        try:
-            async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as answer:
-                page = await answer.text()
-        except aiohttp.ClientConnectionError:
-            return False
-        assert "watchtime_sinks_put_seconds" in page
-        return 'watchtime_ready{stage="sinks"} 1.0' in page
+        return 'watchtime_ready{stage="sinks"} 1.0' in await _page(port)
 
     await until(ready, "the worker is ready")
+    assert "watchtime_sinks_put_seconds" in await _page(port)
 
 
 @pytest.mark.parametrize(
@@ -147,163 +90,3 @@ async def test_a_fatal_error_is_logged_and_ends_the_process(fresh_topics, group_
     last = process.said()[-1]
     assert (last["level"], last["what"]) == ("critical", "ForeignObjectError")
     assert key in last["why"]
-
-
-async def test_kills_lose_and_double_nothing(fresh_topics, group_prefix, tmp_path, processes):
-    """Two workers in a folder lake; one of them is killed ten times while rows and events keep coming."""
-    broker = await fresh_topics(partitions=3, shards=2)
-    store, dt = FolderStore(tmp_path / "lake"), dt_of_ms(now_ms())
-    seed = random.randrange(1_000_000)
-    dice, kills = random.Random(seed), 0
-    sent = {p: [] for p in range(3)}
-    names = ["one", "two"]
-    held = {name: await processes(broker, group_prefix, SINKS_INSTANCE=name) for name in names}
-    async with publisher(broker, shards=2) as publish:
-        for round_no in range(1, 121):
-            await publish.row(INGEST, dt, "", [round_no, 0, 0, 0, 0, 0, 0])
-            for video in range(10):
-                await publish.row(VIDEO, dt, f"v{video}", [round_no, 0, 0, 0], channel="c")
-            for p, lines in sent.items():
-                lines.append(line(round_no, now_ms()))
-                await publish.events(p, lines[-1:])
-            await asyncio.sleep(0.1)
-            if round_no % 12 == 0:
-                name = dice.choice(names)
-                held[name].send(signal.SIGKILL)
-                assert await held[name].ended() == -signal.SIGKILL
-                held[name] = await processes(broker, group_prefix, SINKS_INSTANCE=name)
-                kills += 1
-
-    async def complete():
-        rows = await file_rows(store, VIDEO, dt)
-        return (
-            {row["watch_ms"] for row in rows.values()} == {120}
-            and len(rows) == 10
-            and (await file_rows(store, INGEST, dt))[""]["total_events"] == 120
-            and {p: await raw_lines(store, p) for p in sent} == sent
-        )
-
-    print(f"\nseed {seed}, {kills} kills: whole again after {await until(complete, f'seed {seed}'):.1f} s")
-    for process in held.values():
-        assert process.process.returncode is None, process.said()[-1]
-
-
-async def test_a_killed_worker_with_a_name_is_back_without_waiting_for_its_session(
-    fresh_topics, group_prefix, tmp_path, processes
-):
-    broker = await fresh_topics(partitions=1)
-    store, dt = FolderStore(tmp_path / "lake"), dt_of_ms(now_ms())
-    variables = {"SINKS_INSTANCE": "only", "SINKS_SESSION_TIMEOUT_MS": "30000"}
-    async with publisher(broker) as publish:
-        process = await processes(broker, group_prefix, **variables)
-        await publish.row(VIDEO, dt, "v", [1, 0, 0, 0])
-        await until(lambda: _equals(watch_ms(store, dt), 1), "the row is in its file")
-        process.send(signal.SIGKILL)
-        await process.ended()
-        await publish.row(VIDEO, dt, "v", [2, 0, 0, 0])
-        await processes(broker, group_prefix, **variables)
-        took = await until(lambda: _equals(watch_ms(store, dt), 2), "the new row is in its file")
-
-    print(f"\nback after {took:.1f} s")
-    assert took < 10
-
-
-async def test_of_two_workers_with_one_name_the_older_ends(fresh_topics, group_prefix, tmp_path, processes):
-    broker = await fresh_topics(partitions=1)
-    store, dt = FolderStore(tmp_path / "lake"), dt_of_ms(now_ms())
-    async with publisher(broker) as publish:
-        older = await processes(broker, group_prefix, SINKS_INSTANCE="same")
-        await publish.row(VIDEO, dt, "v", [1, 0, 0, 0])
-        await until(lambda: _equals(watch_ms(store, dt), 1), "the older one works")
-        newer = await processes(broker, group_prefix, SINKS_INSTANCE="same")
-
-        assert await older.ended() == 70
-        assert older.said()[-1]["level"] == "critical"
-        await publish.row(VIDEO, dt, "v", [2, 0, 0, 0])
-        await until(lambda: _equals(watch_ms(store, dt), 2), "the newer one works")
-    assert newer.process.returncode is None
-
-
-async def test_a_worker_that_wakes_up_after_it_lost_its_partitions_does_no_harm(
-    fresh_topics, group_prefix, tmp_path, processes
-):
-    """Each of two workers is stopped for longer than its session lasts, and goes on where it believes it was."""
-    broker = await fresh_topics(partitions=2, shards=2)
-    store, dt = FolderStore(tmp_path / "lake"), dt_of_ms(now_ms())
-    sent, last = {p: [] for p in range(2)}, 0
-    workers = [await processes(broker, group_prefix) for _ in range(2)]
-    async with publisher(broker, shards=2) as publish:
-
-        async def load(seconds):
-            nonlocal last
-            until_s = time.monotonic() + seconds
-            while time.monotonic() < until_s:
-                last += 1
-                for video in range(10):
-                    await publish.row(VIDEO, dt, f"v{video}", [last, 0, 0, 0])
-                for p, lines in sent.items():
-                    lines.append(line(last, now_ms()))
-                    await publish.events(p, lines[-1:])
-                await asyncio.sleep(0.02)
-
-        await load(3)
-        for process in workers:
-            process.send(signal.SIGSTOP)
-            await load(8)
-            process.send(signal.SIGCONT)
-            await load(2)
-
-    async def complete():
-        rows = await file_rows(store, VIDEO, dt)
-        lines = {p: await raw_lines(store, p) for p in sent}
-        return {row["watch_ms"] for row in rows.values()} == {last} and len(rows) == 10 and lines == sent
-
-    await until(complete, "the lake is whole")
-    assert [process.process.returncode for process in workers] == [None, None]
-
-
-async def test_the_broker_and_the_lake_may_die_and_come_back(
-    fresh_broker, fresh_s3, group_prefix, processes, monkeypatch
-):
-    """Whether the worker outlives the broker is its own affair; the supervisor's part is played by the test."""
-    from streams.provision import provision  # noqa: PLC0415
-
-    broker, s3 = await fresh_broker(), await fresh_s3()
-    await provision(broker.bootstrap_servers, 1, 1, replication=1, client_table=False)
-    s3.make_bucket("lake")
-    access = {
-        "AWS_ACCESS_KEY_ID": s3.keys.access_key,
-        "AWS_SECRET_ACCESS_KEY": s3.keys.secret_key,
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    for name, value in access.items():
-        monkeypatch.setenv(name, value)
-    variables = {"SINKS_LAKE": "s3://lake", "SINKS_S3_ENDPOINT": s3.endpoint, "SINKS_INSTANCE": "w", **access}
-    store, dt, sent = BucketStore("lake", endpoint=s3.endpoint), dt_of_ms(now_ms()), []
-    process, starts = await processes(broker.bootstrap_servers, group_prefix, **variables), 1
-
-    async def put(watch_ms):
-        async with publisher(broker.bootstrap_servers) as publish:
-            await publish.row(VIDEO, dt, "v", [watch_ms, 0, 0, 0])
-            sent.append(line(watch_ms, now_ms()))
-            await publish.events(0, sent[-1:])
-
-    async def whole(expected):
-        nonlocal process, starts
-        if process.process.returncode is not None:
-            process, starts = await processes(broker.bootstrap_servers, group_prefix, **variables), starts + 1
-        return await watch_ms(store, dt) == expected and await raw_lines(store, 0) == sent
-
-    await put(1)
-    await until(lambda: whole(1), "the first row is in the lake")
-    s3.kill()
-    await put(2)
-    await asyncio.sleep(1)
-    await s3.start()
-    print(f"\nS3 back: {await until(lambda: whole(2), 'the second row is in the lake'):.1f} s")
-    broker.kill()
-    await asyncio.sleep(1)
-    await broker.start()
-    await put(3)
-    took = await until(lambda: whole(3), "the third row is in the lake", within_s=60)
-    print(f"broker back: {took:.1f} s, {starts} starts of the worker")

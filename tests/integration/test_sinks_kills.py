@@ -1,0 +1,173 @@
+"""`python -m sinks` killed, stopped, doubled, and without what it stands on: nothing is lost or double."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+
+from sinks.bucket import BucketStore
+from sinks.folder import FolderStore
+from streams.contract.days import dt_of_ms
+from streams.contract.rows import INGEST, VIDEO
+from streams.provision import provision
+from tests.integration.sinks_processes import has_watch_ms, processes_fixture, watch_ms  # noqa: F401 - the fixture
+from tests.sinks_stage import file_rows, line, now_ms, publisher, raw_lines, until
+
+
+async def test_kills_lose_and_double_nothing(fresh_topics, group_prefix, tmp_path, processes):
+    """Two workers in a folder lake; one of them is killed ten times while rows and events keep coming."""
+    broker = await fresh_topics(partitions=3, shards=2)
+    store, dt = FolderStore(tmp_path / "lake"), dt_of_ms(now_ms())
+    seed = random.randrange(1_000_000)
+    dice, kills = random.Random(seed), 0
+    sent = {p: [] for p in range(3)}
+    names = ["one", "two"]
+    held = {name: await processes(broker, group_prefix, SINKS_INSTANCE=name) for name in names}
+    async with publisher(broker, shards=2) as publish:
+        for round_no in range(1, 121):
+            await publish.row(INGEST, dt, "", [round_no, 0, 0, 0, 0, 0, 0])
+            for video in range(10):
+                await publish.row(VIDEO, dt, f"v{video}", [round_no, 0, 0, 0], channel="c")
+            for p, lines in sent.items():
+                lines.append(line(round_no, now_ms()))
+                await publish.events(p, lines[-1:])
+            await asyncio.sleep(0.1)
+            if round_no % 12 == 0:
+                name = dice.choice(names)
+                held[name].send(signal.SIGKILL)
+                assert await held[name].ended() == -signal.SIGKILL
+                held[name] = await processes(broker, group_prefix, SINKS_INSTANCE=name)
+                kills += 1
+
+    async def complete():
+        rows = await file_rows(store, VIDEO, dt)
+        return (
+            {row["watch_ms"] for row in rows.values()} == {120}
+            and len(rows) == 10
+            and (await file_rows(store, INGEST, dt))[""]["total_events"] == 120
+            and {p: await raw_lines(store, p) for p in sent} == sent
+        )
+
+    print(f"\nseed {seed}, {kills} kills: whole again after {await until(complete, f'seed {seed}'):.1f} s")
+    for process in held.values():
+        assert process.process.returncode is None, process.said()[-1]
+
+
+async def test_a_killed_worker_with_a_name_is_back_without_waiting_for_its_session(
+    fresh_topics, group_prefix, tmp_path, processes
+):
+    broker = await fresh_topics(partitions=1)
+    store, dt = FolderStore(tmp_path / "lake"), dt_of_ms(now_ms())
+    variables = {"SINKS_INSTANCE": "only", "SINKS_SESSION_TIMEOUT_MS": "30000"}
+    async with publisher(broker) as publish:
+        process = await processes(broker, group_prefix, **variables)
+        await publish.row(VIDEO, dt, "v", [1, 0, 0, 0])
+        await until(lambda: has_watch_ms(store, dt, 1), "the row is in its file")
+        process.send(signal.SIGKILL)
+        await process.ended()
+        await publish.row(VIDEO, dt, "v", [2, 0, 0, 0])
+        await processes(broker, group_prefix, **variables)
+        took = await until(lambda: has_watch_ms(store, dt, 2), "the new row is in its file")
+
+    print(f"\nback after {took:.1f} s")
+    assert took < 10
+
+
+async def test_of_two_workers_with_one_name_the_older_ends(fresh_topics, group_prefix, tmp_path, processes):
+    broker = await fresh_topics(partitions=1)
+    store, dt = FolderStore(tmp_path / "lake"), dt_of_ms(now_ms())
+    async with publisher(broker) as publish:
+        older = await processes(broker, group_prefix, SINKS_INSTANCE="same")
+        await publish.row(VIDEO, dt, "v", [1, 0, 0, 0])
+        await until(lambda: has_watch_ms(store, dt, 1), "the older one works")
+        newer = await processes(broker, group_prefix, SINKS_INSTANCE="same")
+
+        assert await older.ended() == 70
+        assert older.said()[-1]["level"] == "critical"
+        await publish.row(VIDEO, dt, "v", [2, 0, 0, 0])
+        await until(lambda: has_watch_ms(store, dt, 2), "the newer one works")
+    assert newer.process.returncode is None
+
+
+async def test_a_worker_that_wakes_up_after_it_lost_its_partitions_does_no_harm(
+    fresh_topics, group_prefix, tmp_path, processes
+):
+    """Each of two workers is stopped for longer than its session lasts, and goes on where it believes it was."""
+    broker = await fresh_topics(partitions=2, shards=2)
+    store, dt = FolderStore(tmp_path / "lake"), dt_of_ms(now_ms())
+    sent, last = {p: [] for p in range(2)}, 0
+    workers = [await processes(broker, group_prefix) for _ in range(2)]
+    async with publisher(broker, shards=2) as publish:
+
+        async def load(seconds):
+            nonlocal last
+            until_s = time.monotonic() + seconds
+            while time.monotonic() < until_s:
+                last += 1
+                for video in range(10):
+                    await publish.row(VIDEO, dt, f"v{video}", [last, 0, 0, 0])
+                for p, lines in sent.items():
+                    lines.append(line(last, now_ms()))
+                    await publish.events(p, lines[-1:])
+                await asyncio.sleep(0.02)
+
+        await load(3)
+        for process in workers:
+            process.send(signal.SIGSTOP)
+            await load(8)
+            process.send(signal.SIGCONT)
+            await load(2)
+
+    async def complete():
+        rows = await file_rows(store, VIDEO, dt)
+        lines = {p: await raw_lines(store, p) for p in sent}
+        return {row["watch_ms"] for row in rows.values()} == {last} and len(rows) == 10 and lines == sent
+
+    await until(complete, "the lake is whole")
+    assert [process.process.returncode for process in workers] == [None, None]
+
+
+async def test_the_broker_and_the_lake_may_die_and_come_back(
+    fresh_broker, fresh_s3, group_prefix, processes, monkeypatch
+):
+    """Whether the worker outlives the broker is its own affair; the supervisor's part is played by the test."""
+    broker, s3 = await fresh_broker(), await fresh_s3()
+    await provision(broker.bootstrap_servers, 1, 1, replication=1, client_table=False)
+    s3.make_bucket("lake")
+    access = {
+        "AWS_ACCESS_KEY_ID": s3.keys.access_key,
+        "AWS_SECRET_ACCESS_KEY": s3.keys.secret_key,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    for name, value in access.items():
+        monkeypatch.setenv(name, value)
+    variables = {"SINKS_LAKE": "s3://lake", "SINKS_S3_ENDPOINT": s3.endpoint, "SINKS_INSTANCE": "w", **access}
+    store, dt, sent = BucketStore("lake", endpoint=s3.endpoint), dt_of_ms(now_ms()), []
+    process, starts = await processes(broker.bootstrap_servers, group_prefix, **variables), 1
+
+    async def put(watch_ms):
+        async with publisher(broker.bootstrap_servers) as publish:
+            await publish.row(VIDEO, dt, "v", [watch_ms, 0, 0, 0])
+            sent.append(line(watch_ms, now_ms()))
+            await publish.events(0, sent[-1:])
+
+    async def whole(expected):
+        nonlocal process, starts
+        if process.process.returncode is not None:
+            process, starts = await processes(broker.bootstrap_servers, group_prefix, **variables), starts + 1
+        return await watch_ms(store, dt) == expected and await raw_lines(store, 0) == sent
+
+    await put(1)
+    await until(lambda: whole(1), "the first row is in the lake")
+    s3.kill()
+    await put(2)
+    await until(lambda: process.has_said("the lake does not answer; trying again"), "the worker misses S3")
+    await s3.start()
+    print(f"\nS3 back: {await until(lambda: whole(2), 'the second row is in the lake'):.1f} s")
+    broker.kill()
+    await broker.start()
+    await put(3)
+    took = await until(lambda: whole(3), "the third row is in the lake", within_s=60)
+    print(f"broker back: {took:.1f} s, {starts} starts of the worker")
