@@ -12,9 +12,16 @@ from typing import Final, Literal
 import orjson
 
 REBUILT_FIELD: Final = "rebuilt"
+_ELSEWHERE_FIELD: Final = "rebuilt-from"
+_ELSEWHERE: Final = "elsewhere"
 #: Its values.
 _OVER: Final = "true"
 _MENDED: Final = "open"
+
+
+def is_from_elsewhere(metadata: Mapping[str, str]) -> bool:
+    """Tell whether a daily file was rebuilt from raw objects that are not in the own archive."""
+    return metadata.get(_ELSEWHERE_FIELD) == _ELSEWHERE
 
 
 class ForeignObjectError(Exception):
@@ -52,6 +59,8 @@ class FileProvenance:
     rebuilt: bool = field(default=False)
     #: Written by `watchtime rebuild` about a day that may still change: the worker goes on from `offset`.
     mended: bool = field(default=False)
+    #: Rebuilt from raw objects that are not in the own archive, so that this cannot tell whether it is right.
+    elsewhere: bool = field(default=False)
 
     def encode(self) -> dict[str, str]:
         """Return the metadata to be stored."""
@@ -68,6 +77,8 @@ class FileProvenance:
         }
         if self.rebuilt or self.mended:
             metadata[REBUILT_FIELD] = _OVER if self.rebuilt else _MENDED
+        if self.elsewhere:
+            metadata[_ELSEWHERE_FIELD] = _ELSEWHERE
         return metadata
 
     @classmethod
@@ -84,6 +95,7 @@ class FileProvenance:
                 newest=Totals(rows=int(metadata["newest-rows"]), sums=orjson.loads(metadata["newest-sums"])),
                 rebuilt=metadata.get(REBUILT_FIELD) == _OVER,
                 mended=metadata.get(REBUILT_FIELD) == _MENDED,
+                elsewhere=is_from_elsewhere(metadata),
             )
         except (KeyError, ValueError) as error:
             raise ForeignObjectError(

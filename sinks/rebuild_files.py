@@ -64,6 +64,8 @@ class Day:
     young: bool
     #: Ids of the daily topics, as far as the broker tells them.
     topic_ids: dict[str, str]
+    #: Whether lines of it came from outside the own archive.
+    elsewhere: bool
 
 
 async def plan_files(recount: Recount, store: Store, shape: Shape, day: Day, tables: Sequence[Table]) -> Plan:
@@ -161,6 +163,7 @@ def _provenance(  # noqa: PLR0913, PLR0917 - the parts that it is put together f
         newest=nothing if generation else sums,
         rebuilt=not day.young,
         mended=day.young,
+        elsewhere=day.elsewhere,
     )
 
 

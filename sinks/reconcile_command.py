@@ -24,7 +24,7 @@ from sinks.provenance import ForeignObjectError
 from sinks.raw_days import RawHoleError
 from sinks.rebuild_lines import BrokenObjectError
 from sinks.reconcile_day import Finding, Stack
-from sinks.reconcile_pass import Outcome, Untold
+from sinks.reconcile_pass import ElsewhereError, Outcome, Untold
 from sinks.reconcile_progress import Progress, progress
 from sinks.reconcile_range import reconcile, reconcile_days
 from sinks.reconcile_settle import NotSettledError
@@ -38,6 +38,7 @@ UNTOLD: Final = 2
 #: Why it cannot be told whether a day is right.
 UNTOLD_ERRORS: Final = (
     BrokenObjectError,
+    ElsewhereError,
     ForeignObjectError,
     KafkaError,
     LayoutError,

@@ -17,7 +17,7 @@ from sinks.file_rows import UnreadableFileError, read_rows
 from sinks.keys import ANALYTICS, FileKey
 from sinks.line_columns import UnreadableLineError
 from sinks.part_writers import PartWriters, together
-from sinks.provenance import ForeignObjectError
+from sinks.provenance import ForeignObjectError, is_from_elsewhere
 from sinks.raw_days import Chunk, Continuity, RawHoleError, list_chunks, raw_days_of, read_chunk
 from sinks.rebuild_lines import BrokenObjectError
 from sinks.rebuild_part import Order, Reading
@@ -29,6 +29,11 @@ from sinks.store import Store
 from streams.contract.days import DayRule, dt_of_ms
 from streams.contract.rows import Table
 from streams.contract.topics import EVENTS
+
+
+class ElsewhereError(Exception):
+    """A day's files were written from raw objects that the own archive does not hold."""
+
 
 #: Told how many raw objects are read, and of how many.
 Advance = Callable[[int, int], None]
@@ -142,7 +147,10 @@ class Pass:
         self._report("counting")
         await asyncio.to_thread(recount.stand_at, dt, raw_days)
         beyond = await asyncio.to_thread(recount.judge, self._source.tables)
-        drift = await self._compare(recount)
+        try:
+            drift = await self._compare(recount)
+        except ElsewhereError as why:
+            return Untold(dt=dt, why=why)
         finding = Finding(
             dt=dt,
             drift=drift.differing,
@@ -164,6 +172,11 @@ class Pass:
                 name, found = FileKey.parse(key), await self._store.get(key)
                 if name is None or found is None:
                     continue
+                if is_from_elsewhere(found.stat.metadata):
+                    raise ElsewhereError(
+                        f"{key} was written by `watchtime rebuild --from` out of raw objects that are not in this "
+                        f"lake's archive: `watchtime rebuild --dt {dt} --from …` compares it with them"
+                    )
                 try:
                     files.append(read_rows(table, name, found.body))
                 except UnreadableFileError as error:

@@ -13,7 +13,7 @@ import pytest
 from deploy.viewers import Audience
 from sinks.folder import FolderStore
 from sinks.lake import Lake
-from sinks.provenance import FileProvenance
+from sinks.provenance import FileProvenance, is_from_elsewhere
 from sinks.raw_days import RawHoleError
 from sinks.rebuild import NothingCountedError, Rebuild, Wish, is_young
 from sinks.rebuild_count import BusyError, counted
@@ -342,11 +342,15 @@ async def test_strict_reading_counts_empty_and_joined_lines_as_invalid(tmp_path)
 async def test_own_raw_and_backfill_are_counted_together(tmp_path):
     store = FolderStore(tmp_path / "lake")
     await watched_lake().write(store)
-    before = await totals_of(tmp_path, DAYS[0])
+    key = f"analytics/video_daily/dt={DAYS[0]}/data.jsonl"
+    await rebuild(tmp_path, DAYS[0])
+    before, alone = await totals_of(tmp_path, DAYS[0]), (await store.head(key)).metadata
     put_raw(tmp_path / "old", "raw/2026/01/05/a", event(1) + b"\n" + event(2, "video_start") + b"\n")
 
     await rebuild(tmp_path, DAYS[0], (tmp_path / "old").as_uri())
-    after = await totals_of(tmp_path, DAYS[0])
+    after, together = await totals_of(tmp_path, DAYS[0]), (await store.head(key)).metadata
+
+    assert (is_from_elsewhere(alone), is_from_elsewhere(together)) == (False, True)
 
     assert (before[0] + 1_000, before[1] + 1) == after[:2]
     assert before[2]["total_events"] + 2 == after[2]["total_events"]

@@ -211,6 +211,21 @@ async def test_the_rule_of_the_lake_is_followed_and_one_that_is_none_is_named(
     assert await asyncio.to_thread(made.run) == 0
 
 
+async def test_a_day_that_was_filled_in_from_elsewhere_is_not_called_wrong(
+    made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The own archive has none of its lines, so that all its rows would differ."""
+    old = shift_dt(made.dt, -40)
+    key = FileKey(VIDEO.name, old, 0, 1, "parquet").encode()
+    body = file_bytes(VIDEO, old, [("v", None, 1, 1, 0, 1, 0)], "parquet")
+    await made.store.put(key, body, {"rebuilt": "true", "rebuilt-from": "elsewhere"}, etag=None)
+
+    assert await asyncio.to_thread(made.run_days, "--dt", old) == 2
+    assert f"{key} was written by `watchtime rebuild --from`" in capsys.readouterr().err
+    await made.store.put(key, body, {"rebuilt": "true"}, etag=(await made.store.head(key)).etag)
+    assert await asyncio.to_thread(made.run_days, "--dt", old) == 1, "one of the own archive is compared"
+
+
 def _wrong_value(made: Made) -> None:
     made.put_file(CHANNEL, (NASTY, 2_001, 2_001, 0, 1, 0))
 
