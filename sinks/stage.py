@@ -39,6 +39,22 @@ class ShardCountError(Exception):
 async def run_stage(settings: Settings, store: Store, stop: asyncio.Event) -> None:
     """Write files and raw objects until `stop` is set; raises what went wrong."""
     metrics.READY.labels(stage=_STAGE).set(0)
+    # A broker or lake that is away may keep this waiting for ever, with nothing yet to be written.
+    preparing = asyncio.create_task(_prepare(settings, store))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({preparing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not preparing.done():
+        preparing.cancel()
+        return
+    groups = preparing.result()
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(group.run(stop)) for group in groups]
+        tasks.create_task(_keep_ready(groups, running))
+
+
+async def _prepare(settings: Settings, store: Store) -> list[Group]:
+    """Check that lake and topics fit together; return the groups that write."""
     topics = [table.topic for table in daily_tables(client_table=settings.client_table)]
     ids = await topic_ids(settings.brokers, [EVENTS, *topics])
     shards = await _shards(settings.brokers, topics)
@@ -50,13 +66,10 @@ async def run_stage(settings: Settings, store: Store, stop: asyncio.Event) -> No
         topic_id = str(ids[partition.topic])
         return TableLane(TABLE_BY_TOPIC[partition.topic], partition.partition, topic_id, destination)
 
-    groups = [
+    return [
         Group(settings, SINKS_GROUP, topics, table_lane),
         Group(settings, ARCHIVE_GROUP, [EVENTS], lambda p: _archive_lane(settings, store, ids[EVENTS], p)),
     ]
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(group.run(stop)) for group in groups]
-        tasks.create_task(_keep_ready(groups, running))
 
 
 def _archive_lane(settings: Settings, store: Store, topic_id: uuid.UUID, partition: TopicPartition) -> Lane:

@@ -6,7 +6,9 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import sys
+from collections.abc import Coroutine
 from typing import Final
 
 import faust
@@ -26,6 +28,7 @@ from streams.settings import Settings, SettingsError
 from streams.topic_id import TopicIdError, topic_ids
 
 USAGE_ERROR: Final = 2
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 log = structlog.get_logger()
 
 
@@ -42,7 +45,10 @@ def main() -> int:
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        fold_settings = loop.run_until_complete(_prepare(settings))
+        fold_settings = loop.run_until_complete(_until_signalled(loop, _prepare(settings)))
+    except asyncio.CancelledError:
+        log.info("stopped before any partition was taken")
+        return 0
     except (ProvisionError, TopicIdError) as error:
         log.error("topics refused", error=str(error))  # noqa: TRY400 (the sentence says it all)
         return 1
@@ -61,6 +67,20 @@ def main() -> int:
     )
     worker.execute_from_commandline()
     return 0
+
+
+async def _until_signalled(
+    loop: asyncio.AbstractEventLoop, preparing: Coroutine[None, None, FoldSettings]
+) -> FoldSettings:
+    """Await what may wait long for a broker; a signal to stop cancels it. Later signals are the worker's."""
+    task = asyncio.ensure_future(preparing)
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
 
 
 async def _prepare(settings: Settings) -> FoldSettings:
