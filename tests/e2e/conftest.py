@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.background_loop import BackgroundLoop
 from tests.e2e.browser import Browser
 from tests.e2e.fake_youtube.server import FakeYouTube, make_media
 from tests.e2e.ingest import IngestServer
 from tests.e2e.lake import Lake
-from tests.e2e.loop import BackgroundLoop
 from tests.servers import unavailable
 
 EXTENSION = Path(__file__).parents[2] / "extension"

@@ -16,8 +16,8 @@ from gateway.app import build_app
 from gateway.publish import MemoryPublisher
 from gateway.settings import Settings
 from streams.contract import topics
+from tests.background_loop import BackgroundLoop
 from tests.e2e.lake import Lake, RelayPublisher
-from tests.e2e.loop import BackgroundLoop
 
 
 class IngestServer:

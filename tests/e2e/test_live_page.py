@@ -8,7 +8,6 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -19,16 +18,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from gateway.app import app_runner, build_app, site
-from gateway.daily_reader import Reader
-from gateway.publish import MemoryPublisher
-from gateway.settings import Settings
 from sinks.files import file_bytes
 from sinks.keys import FileKey
-from streams.contract.keys import daily_key
-from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, encode_row, row_of
+from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO
+from tests.background_loop import BackgroundLoop
 from tests.e2e.browser import wait_for
-from tests.e2e.loop import BackgroundLoop
+from tests.live_gateway import LiveGateway
 from tests.servers import unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -44,44 +39,6 @@ EVIL = [
     "line\u2028separator\u2029and\u0085more",
     "javascript:document.title='run'",
 ]
-
-
-class LiveGateway:
-    """A gateway whose rows a test puts in by hand."""
-
-    def __init__(self, background: BackgroundLoop, lake: str = "") -> None:
-        self._background = background
-        self._settings = Settings(lake=lake)
-        self.reader = Reader(1_000)
-        self.port = 0
-        self.start()
-
-    def start(self) -> None:
-        async def begin() -> None:
-            self._runner = app_runner(build_app(self._settings, MemoryPublisher(), reader=self.reader))
-            await self._runner.setup()
-            await site(self._runner, "127.0.0.1", self.port).start()
-            self.port = self._runner.addresses[0][1]
-            self.reader.caught_up.set()
-
-        self._background.run(begin())
-
-    def stop(self) -> None:
-        self._background.run(self._runner.cleanup())
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
-
-    def put(self, table: Any, row_id: str, counters: list[int], dt: str = TODAY, channel: str | None = None) -> None:
-        async def apply() -> None:
-            row = row_of(table, dt, row_id, counters, channel)
-            self.reader.days.apply(table.topic, daily_key(dt, table.kind, row_id), encode_row(row, 5))
-
-        self._background.run(apply())
-
-    def know(self, health: dict[str, Any]) -> None:
-        self.reader.health = health
 
 
 @pytest.fixture

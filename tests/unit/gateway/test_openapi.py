@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -13,12 +11,10 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from gateway import openapi
-from gateway.app import app_runner, build_app, site
-from gateway.daily_reader import Reader
-from gateway.publish import MemoryPublisher
 from gateway.settings import Settings
-from streams.contract.keys import daily_key
-from streams.contract.rows import VIDEO, encode_row, row_of
+from streams.contract.rows import VIDEO
+from tests.background_loop import BackgroundLoop
+from tests.live_gateway import LiveGateway
 from tests.unit.gateway.running import Gateway
 
 SETTINGS = Settings()
@@ -27,34 +23,13 @@ schema = schemathesis.openapi.from_dict(openapi.document(SETTINGS))
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A gateway in a thread of its own, with a day to show."""
-    started, ports, loop = threading.Event(), [], asyncio.new_event_loop()
-
-    async def serve():
-        reader = Reader(100)
-        row = row_of(VIDEO, "2026-01-02", "v", [1, 2, 3, 4], None)
-        reader.days.apply(VIDEO.topic, daily_key("2026-01-02", "video", "v"), encode_row(row, 5))
-        reader.caught_up.set()
-        runner = app_runner(build_app(SETTINGS, MemoryPublisher(), reader=reader))
-        await runner.setup()
-        await site(runner, "127.0.0.1", 0).start()
-        ports.append(runner.addresses[0][1])
-        started.set()
-        return runner
-
-    def run():
-        asyncio.set_event_loop(loop)
-        runner = loop.run_until_complete(serve())
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
-        loop.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert started.wait(10)
-    yield f"http://127.0.0.1:{ports[0]}"
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    """A gateway with a day to show."""
+    background = BackgroundLoop()
+    gateway = LiveGateway(background)
+    gateway.put(VIDEO, "v", [1, 2, 3, 4], "2026-01-02")
+    yield gateway.url
+    gateway.stop()
+    background.stop()
 
 
 @schema.exclude(path="/live").parametrize()

@@ -1,4 +1,4 @@
-"""An event loop on a thread of its own, for servers beside a test that blocks on its browser."""
+"""An event loop on a thread of its own, for servers beside a test that cannot await."""
 
 from __future__ import annotations
 

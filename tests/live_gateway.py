@@ -1,0 +1,57 @@
+"""A gateway beside a test that cannot await: no broker, and rows that the test puts in by hand."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from gateway.app import app_runner, build_app, site
+from gateway.daily_reader import Reader
+from gateway.publish import MemoryPublisher
+from gateway.settings import Settings
+from streams.contract.days import dt_of_ms
+from streams.contract.keys import daily_key
+from streams.contract.rows import Table, encode_row, row_of
+from tests.background_loop import BackgroundLoop
+
+
+class LiveGateway:
+    """A gateway whose rows a test puts in by hand."""
+
+    def __init__(self, background: BackgroundLoop, lake: str = "") -> None:
+        self._background = background
+        self._settings = Settings(lake=lake)
+        self.reader = Reader(1_000)
+        self.port = 0
+        self.start()
+
+    def start(self) -> None:
+        async def begin() -> None:
+            self._runner = app_runner(build_app(self._settings, MemoryPublisher(), reader=self.reader))
+            await self._runner.setup()
+            await site(self._runner, "127.0.0.1", self.port).start()
+            self.port = self._runner.addresses[0][1]
+            self.reader.caught_up.set()
+
+        self._background.run(begin())
+
+    def stop(self) -> None:
+        self._background.run(self._runner.cleanup())
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def put(
+        self, table: Table, row_id: str, counters: list[int], dt: str | None = None, channel: str | None = None
+    ) -> None:
+        of = dt or dt_of_ms(time.time_ns() // 1_000_000)
+
+        async def apply() -> None:
+            row = row_of(table, of, row_id, counters, channel)
+            self.reader.days.apply(table.topic, daily_key(of, table.kind, row_id), encode_row(row, 5))
+
+        self._background.run(apply())
+
+    def know(self, health: dict[str, Any]) -> None:
+        self.reader.health = health
