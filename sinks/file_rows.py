@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Final
 
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sinks.keys import FileKey
+from sinks.keys import FileKey, Format
 from streams.contract.rows import Table
 
 #: What pyarrow and orjson raise for bytes that are no file of rows: most damage to a parquet file is an OSError.
@@ -23,7 +24,7 @@ class UnreadableFileError(ValueError):
 def read_rows(table: Table, file: FileKey, body: bytes) -> pa.Table:
     """Return a file's rows with the table's columns, text as bytes; UnreadableFileError when it does not hold them."""
     try:
-        found = _parquet(file, body) if file.format == "parquet" else _jsonl(table, body)
+        found = _READERS[file.format](table, file, body)
         if tuple(found.column_names) != table.columns:
             raise ValueError(f"the columns are {', '.join(found.column_names)}, not {', '.join(table.columns)}")
         return found.cast(rows_schema(table))
@@ -45,13 +46,13 @@ def is_text(table: Table, column: str) -> bool:
     )
 
 
-def _parquet(file: FileKey, body: bytes) -> pa.Table:
+def _parquet(_table: Table, file: FileKey, body: bytes) -> pa.Table:
     found = pq.read_table(io.BytesIO(body), partitioning=None)
     # The day is in the folder's name and not in the file.
     return found.add_column(0, "dt", pa.array([file.dt] * found.num_rows, pa.string()))
 
 
-def _jsonl(table: Table, body: bytes) -> pa.Table:
+def _jsonl(table: Table, _file: FileKey, body: bytes) -> pa.Table:
     rows = [orjson.loads(line) for line in body.split(b"\n") if line]
     for row in rows:
         _check(table, row)
@@ -70,3 +71,6 @@ def _check(table: Table, row: object) -> None:
 
 def _schema(table: Table, text: pa.DataType) -> pa.Schema:
     return pa.schema([pa.field(name, text if is_text(table, name) else pa.int64()) for name in table.columns])
+
+
+_READERS: Final[dict[Format, Callable[[Table, FileKey, bytes], pa.Table]]] = {"parquet": _parquet, "jsonl": _jsonl}

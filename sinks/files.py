@@ -8,7 +8,7 @@ well is refused or shadowed, depending on the engine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -60,7 +60,7 @@ def batch_bytes(table: Table, dt: str, rows: pa.RecordBatch, form: Format) -> by
     if table.id_column:
         # Strings compare by their bytes.
         rows = rows.take(pc.sort_indices(rows.column(0)))
-    return _jsonl(table, dt, rows) if form == "jsonl" else _parquet(rows)
+    return _WRITERS[form](table, dt, rows)
 
 
 def batch_totals(table: Table, rows: pa.RecordBatch) -> Totals:
@@ -77,7 +77,7 @@ def sorted_rows(table: Table, rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any
 def file_bytes(table: Table, dt: str, rows: Sequence[tuple[Any, ...]], form: Format) -> bytes:
     """Return the content of a file from sorted rows (columns after `dt`)."""
     batch = row_batch(table, rows)
-    return _jsonl(table, dt, batch) if form == "jsonl" else _parquet(batch)
+    return _WRITERS[form](table, dt, batch)
 
 
 def totals(table: Table, rows: Sequence[tuple[Any, ...]]) -> Totals:
@@ -107,7 +107,7 @@ def _jsonl(table: Table, dt: str, rows: pa.RecordBatch) -> bytes:
     return b"".join(lines)
 
 
-def _parquet(rows: pa.RecordBatch) -> bytes:
+def _parquet(_table: Table, _dt: str, rows: pa.RecordBatch) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(
         pa.Table.from_batches([rows]),
@@ -117,3 +117,7 @@ def _parquet(rows: pa.RecordBatch) -> bytes:
         store_schema=False,
     )
     return bytes(sink.getvalue())
+
+
+#: Columns after `dt` in, content out.
+_WRITERS: Final[dict[Format, Callable[[Table, str, pa.RecordBatch], bytes]]] = {"parquet": _parquet, "jsonl": _jsonl}
