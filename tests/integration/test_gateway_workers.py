@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from streams.provision import provision
+from tests.integration.gateway_processes import event, event_ids
 from tests.integration.stream_workers import until
-from tests.integration.test_gateway import event, event_ids
 from tests.servers import FreshTopics
 
 ROOT = Path(__file__).parents[2]
