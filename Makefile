@@ -56,7 +56,7 @@ integration: install ## tests with a real broker and S3 server
 
 faults: install ## kills, cuts and repeats against an independent oracle, the long ones too
 	@$(BIN)/watchtime doctor --fix --fetch
-	$(BIN)/pytest tests/faults tests/integration/test_runbook.py -s $(ARGS)
+	$(BIN)/pytest tests/faults tests/integration/test_runbook.py tests/integration/test_scaling.py -s $(ARGS)
 
 brokers-test: install ## three brokers, killed under load one after the other and two at once: nothing lost or double
 	@$(BIN)/watchtime doctor --fix --fetch

@@ -34,7 +34,7 @@ def tracing_of(environ: Mapping[str, str]) -> Tracing | None:
     if not named or environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
     if importlib.util.find_spec("opentelemetry") is None:
-        raise SettingsError(f"{named[0]} is set, but OpenTelemetry is not installed: pip install 'watchtime[otel]'")
+        raise SettingsError(f"{named[0]} is set, but OpenTelemetry is not installed: install the extra `otel`")
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415

@@ -56,7 +56,7 @@ def lake(environ: Mapping[str, str], name: str) -> str:
     if text and not _LAKE.fullmatch(text):
         raise SettingsError(f"{name} must be s3://bucket[/prefix] or file:///folder, not {text!r}")
     if text and any(importlib.util.find_spec(needed) is None for needed in ("boto3", "pyarrow")):
-        raise SettingsError(f"{name} is set, but the packages that read it are missing: pip install 'watchtime[sinks]'")
+        raise SettingsError(f"{name} is set, but the packages that read it are missing: install the extra `sinks`")
     return text
 
 

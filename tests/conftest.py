@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ("tests.servers", "tests.stacks")
+pytest_plugins = ("tests.servers", "tests.stacks", "tests.document_shell")
 
 MARKED_FOLDERS = ("integration", "faults", "e2e")
 HERE = Path(__file__).parent

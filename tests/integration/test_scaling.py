@@ -4,63 +4,16 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
-import re
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from deploy.local.broker import QUICK_START
-from deploy.local.cache import Cache
 from sinks.lake import Lake
 from tests import proof
+from tests.document_shell import ROOT, blocks_of, said
 
-GUIDE = (Path(__file__).parents[2] / "deploy" / "SCALING.md").read_text()
-BLOCKS = re.findall(r"^```sh\n(.*?)^```$", GUIDE, flags=re.DOTALL | re.MULTILINE)
-WITHIN_S = 300
-
-
-@pytest.fixture
-def shell(cache: Cache, java: None, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:  # noqa: ARG001
-    """A shell in an empty folder, with the `watchtime` of this virtual environment."""
-    environ = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "KAFKA_OPTS": " ".join(QUICK_START),
-    }
-    one = subprocess.Popen(
-        ["/bin/bash", "-eu"],
-        cwd=tmp_path,
-        env=environ,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    with one:
-        yield one
-        assert one.stdin
-        one.stdin.close()
-    for folder in (".watchtime", ".watchtime-8"):
-        subprocess.run(["watchtime", "down", "--data-dir", folder], cwd=tmp_path, env=environ, check=False)  # noqa: S603, S607
-
-
-def said(shell: subprocess.Popen[str], block: str) -> str:
-    """Run a block in the shell; return what it printed."""
-    assert shell.stdin
-    assert shell.stdout
-    # A shell that ended on an error prints no end, and its output ends.
-    shell.stdin.write(f"{block}\necho; echo '--- end'\n")
-    shell.stdin.flush()
-    lines = []
-    for line in shell.stdout:
-        if line == "--- end\n":
-            return "".join(lines)
-        lines.append(line)
-    raise AssertionError(f"{block}\n{''.join(lines)}")
+GUIDE = "deploy/SCALING.md"
 
 
 @pytest.mark.slow
@@ -68,9 +21,9 @@ def said(shell: subprocess.Popen[str], block: str) -> str:
 def test_every_command_runs_as_it_is_written(shell: subprocess.Popen[str], tmp_path: Path):
     day = (datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=30)).isoformat()
     plant(tmp_path / "lake", day, 40)
-    answers = {block: said(shell, block) for block in BLOCKS}
+    answers = {block: said(shell, block) for block in blocks_of(GUIDE)}
 
-    text = " ".join(GUIDE.split())
+    text = " ".join((ROOT / GUIDE).read_text().split())
     for block, answer in answers.items():
         print(f"--- {block}{answer[-400:]}")
         for line in answer.splitlines():
