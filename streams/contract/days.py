@@ -18,7 +18,7 @@ MAX_LATE_MS: Final = 7 * DAY_MS
 MAX_EARLY_MS: Final = 10 * 60_000
 MAX_TZ_OFFSET_MIN: Final = 840
 
-# When nothing about a day can change any more (see ARCHITECTURE.md, "Old days need no protocol").
+# When nothing about a day can change any more (see ARCHITECTURE.md, "Old days need arithmetic only").
 FOLD_DAYS: Final = 10  # folding drops the aggregates of dt when log time passes dt + 10 days
 TOTALS_DAYS: Final = 24  # totals neither sum nor publish days older than this
 FILE_DAYS: Final = 33  # sinks write days up to this age
