@@ -15,7 +15,6 @@ from tests.athena.answers import (
     day_count,
     monday,
     newest_label,
-    share,
     video_day_ranks,
     video_week_ranks,
     watched,
@@ -25,28 +24,13 @@ from tests.athena.answers import (
     with_channel,
 )
 from tests.athena.answers import new_channels as all_new_channels
-from tests.athena.sample import MISSING, Fact, Sample, day_of, grouped, label_of, sums
-
-#: What the queries are asked.
-GIVEN = {"from": "2025-12-20", "to": "2026-01-09", "top": "3", "channel": 'O\'Hara "live"', "video": "v'2"}
-FIRST, LAST, TOP = GIVEN["from"], GIVEN["to"], int(GIVEN["top"])
+from tests.athena.asked import FIRST, GIVEN, LAST, TOP, hours, minutes, percent
+from tests.athena.raw_answers import delays, event_types, sessions
+from tests.athena.sample import MISSING, Fact, Sample, grouped, label_of, sums
 
 
 def _asked(facts: list[Fact]) -> list[Fact]:
     return [fact for fact in facts if FIRST <= fact.dt <= LAST]
-
-
-def hours(ms: float) -> Rounded:
-    return Rounded(ms / 3_600_000, 2)
-
-
-def minutes(ms: float) -> Rounded:
-    return Rounded(ms / 60_000, 1)
-
-
-def percent(part: float, whole: float, digits: int = 1) -> Rounded | None:
-    found = share(100 * part, whole)
-    return None if found is None else Rounded(found, digits)
 
 
 def _longest(groups: dict[Any, list[Fact]], measure: Callable[[list[Fact]], float] = watched) -> list[tuple[Any, Any]]:
@@ -266,48 +250,6 @@ def viewers(data: Sample) -> Rows:
     return rows
 
 
-#: The events lie in the first days of the sample, before the period that the other queries are asked about.
-RAW_GIVEN = {"from": "2025-12-16", "to": "2025-12-18"}
-
-
-def _events(data: Sample) -> list[dict[str, Any]]:
-    return [event for event in data.events if RAW_GIVEN["from"] <= day_of(event["received_at"]) <= RAW_GIVEN["to"]]
-
-
-def event_types(data: Sample) -> Rows:
-    clients: dict[tuple[str, str], list[str]] = {}
-    for event in _events(data):
-        clients.setdefault((day_of(event["received_at"]), event["event_type"]), []).append(event["client_id"])
-    return [(*key, len(found), len(set(found))) for key, found in sorted(clients.items())]
-
-
-def sessions(data: Sample) -> Rows:
-    ticks = {
-        (event["client_id"], event["event_id"]): event
-        for event in _events(data)
-        if event["event_type"] == "watch_tick" and event["watch_ms_delta"] and event.get("ad") is not True
-    }
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for event in ticks.values():
-        groups.setdefault((event["video_id"], event["video_session_id"]), []).append(event)
-    rows = []
-    for key, found in groups.items():
-        watch = sum(event["watch_ms_delta"] for event in found)
-        rows.append((-watch, key[1], (*key, found[0]["channel_name"], minutes(watch), len(found))))
-    return [row for _, _, row in sorted(rows)[:TOP]]
-
-
-def delays(data: Sample) -> Rows:
-    by_day: dict[str, list[int]] = {}
-    for event in _events(data):
-        by_day.setdefault(day_of(event["received_at"]), []).append(event["received_at"] - event["event_ts"])
-    bounds = (60_000, 3_600_000, 86_400_000)
-    return [
-        (dt, len(late), *(percent(sum(one < bound for one in late), len(late)) for bound in bounds))
-        for dt, late in sorted(by_day.items())
-    ]
-
-
 QUERIES: dict[str, Callable[[Sample], Rows]] = {
     query.__name__: query
     for query in (
@@ -343,9 +285,3 @@ QUERIES: dict[str, Callable[[Sample], Rows]] = {
         weekdays,
     )
 }
-
-
-def given(name: str, parameters: list[str]) -> dict[str, str]:
-    """Return what a query is asked in tests."""
-    values = {**GIVEN, **(RAW_GIVEN if name in ("event_types", "sessions", "delays") else {})}
-    return {parameter: values[parameter] for parameter in parameters}

@@ -7,8 +7,9 @@ import pytest
 from athena.dashboard import read
 from athena.questions import question
 from tests.athena.answers import VIEWS
+from tests.athena.asked import given
 from tests.athena.conftest import TrinoLake
-from tests.athena.query_answers import QUERIES, given
+from tests.athena.query_answers import QUERIES
 from tests.athena.same import assert_same
 from tests.athena.sample import Sample
 

@@ -6,7 +6,8 @@ import duckdb
 import pytest
 
 from athena.questions import PARAMETERS, QuestionError, question, questions
-from tests.athena.query_answers import QUERIES, given
+from tests.athena.asked import given
+from tests.athena.query_answers import QUERIES
 from tests.athena.same import assert_same
 from tests.athena.sample import Sample
 

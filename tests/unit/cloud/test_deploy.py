@@ -9,47 +9,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from botocore.stub import ANY, Stubber
-from cfnlint.api import lint_file
+from botocore.stub import ANY
 
 from deploy.deploy_command import add_arguments, deploy
 from deploy.errors import DeployError
-from deploy.stack_changes import Stacks
-from deploy.stack_package import FOLDER, package, parameters
+from deploy.stack_package import package, parameters
 from tests.unit.cloud.account import NEEDED
+from tests.unit.cloud.stubbed_aws import BEFORE, Aws, change, stack, standing
 
 NEW = [f"--set={name}={value}" for name, value in NEEDED.items()]
 SET = {"StackName": "watchtime", "ChangeSetName": "watchtime-deploy"}
-BEFORE = {**NEEDED, "Name": "watchtime", "Partitions": "64", "StreamsMax": "8", "GoneMeanwhile": "x"}
-
-
-class Aws:
-    """Stubbed clients, and the answers that are expected in their order."""
-
-    def __init__(self) -> None:
-        self.region_name = "eu-west-1"
-        real = boto3.Session(region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")  # noqa: S106 - made up
-        self._clients = {name: real.client(name) for name in ("cloudformation", "s3")}
-        self._stubs = {name: Stubber(client) for name, client in self._clients.items()}
-        for stub in self._stubs.values():
-            stub.activate()
-        self.waits: list[float] = []
-        self.stacks = Stacks(self, wait=self.waits.append)  # type: ignore[arg-type]  # only what is used of a session
-
-    def client(self, name: str) -> Any:
-        return self._clients[name]
-
-    def answers(self, operation: str, answer: dict[str, Any], expected: dict[str, Any] | None = None) -> None:
-        self._stubs["s3" if operation == "put_object" else "cloudformation"].add_response(operation, answer, expected)
-
-    def refuses(self, operation: str, message: str) -> None:
-        self._stubs["cloudformation"].add_client_error(operation, "ValidationError", message)
-
-    def is_done(self) -> None:
-        for stub in self._stubs.values():
-            stub.assert_no_pending_responses()
 
 
 @pytest.fixture(name="aws")
@@ -67,20 +37,6 @@ def arguments(*words: str) -> argparse.Namespace:
 
 def call(aws: Aws, *words: str) -> None:
     deploy(arguments(*words), aws, aws.stacks, SET["ChangeSetName"])  # type: ignore[arg-type]  # only what is used of a session
-
-
-def stack(status: str, **more: Any) -> dict[str, Any]:
-    one = {"StackName": "watchtime", "CreationTime": "2026-11-01T00:00:00Z", "StackStatus": status, **more}
-    return {"Stacks": [one]}
-
-
-def standing() -> dict[str, Any]:
-    kept = [{"ParameterKey": name, "ParameterValue": value} for name, value in BEFORE.items()]
-    return stack("UPDATE_COMPLETE", Parameters=kept)
-
-
-def change(action: str, logical: str, kind: str, **more: str) -> dict[str, Any]:
-    return {"ResourceChange": {"Action": action, "LogicalResourceId": logical, "ResourceType": kind, **more}}
 
 
 def uploads(aws: Aws) -> None:
@@ -110,38 +66,6 @@ def plan(aws: Aws, *, request: Any = ANY) -> None:
         {"ChangeSetId": "set-1", "Changes": [edge]},
         {"ChangeSetName": "set-1", "NextToken": "more"},
     )
-
-
-def test_a_package_names_nested_templates_by_what_they_hold(tmp_path: Path) -> None:
-    found = package("stack", "templates", "eu-west-1")
-    (first, root), *nested = found.objects.items()
-
-    assert found.url == f"https://templates.s3.eu-west-1.amazonaws.com/{first}"
-    assert len(nested) == root.count("TemplateURL:") == 9
-    for key, text in nested:
-        assert f"TemplateURL: https://templates.s3.eu-west-1.amazonaws.com/{key}\n" in root
-        assert text == (FOLDER / f"{Path(key).name.rsplit('-', 1)[0]}.yaml").read_text()
-    assert len(found.nested) == 9
-    assert found.nested["Lake"]["Bucket"] == "AWS::S3::Bucket"
-    assert found.nested["Broker"]["Disks"] == "AWS::ApplicationAutoScaling::ScalableTarget  if Standard"
-    (tmp_path / "root.yaml").write_text(root)
-    assert [str(match) for match in lint_file(tmp_path / "root.yaml")] == []
-
-
-def test_another_text_gets_another_name(tmp_path: Path) -> None:
-    for path in FOLDER.glob("*.yaml"):
-        (tmp_path / path.name).write_text(path.read_text())
-    before = package("stack", "templates", "eu-west-1", tmp_path)
-    (tmp_path / "lake.yaml").write_text((tmp_path / "lake.yaml").read_text() + "\n# new\n")
-    after = package("stack", "templates", "eu-west-1", tmp_path)
-
-    differing = set(before.objects) ^ set(after.objects)
-    assert {Path(key).name.rsplit("-", 1)[0] for key in differing} == {"watchtime", "lake"}
-
-
-def test_an_installation_without_templates_says_where_they_are(tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match="the templates are in the project's folder"):
-        package("stack", "templates", "eu-west-1", tmp_path)
 
 
 def test_no_template_is_too_large_for_cloudformation() -> None:

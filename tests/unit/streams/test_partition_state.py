@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -15,11 +14,10 @@ from streams.contract.keys import PartialKey
 from streams.fold_settings import FoldSettings, SettingsChangedError
 from streams.partition_state import PartitionState
 from streams.state_records import MARKER_KEY, Marker, NewerStateError, Share, decode, encode, is_piece_key
-from streams.totals import Totals
-from tests.unit.streams.plain_fold import DAY, HOUR, RawRecord, plain_rows
+from tests.unit.streams.folding import TOPIC_ID, Topics, fold, folded, published, put, settings_of
+from tests.unit.streams.plain_fold import DAY, HOUR, plain_rows
 from tests.unit.streams.raw_logs import PARTITIONS, START_MS, raw_logs
 
-TOPIC_ID = uuid.UUID(int=7)
 RULES = ["event", "received", "local"]
 
 # How long an example takes says more about the machine's other work than about the code.
@@ -29,67 +27,6 @@ quick = settings(
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],  # to explain a failure takes minutes
     suppress_health_check=[HealthCheck.too_slow],
 )
-
-
-def settings_of(rule: str = "event", *, shards: int = 1, client_table: bool = False) -> FoldSettings:
-    return FoldSettings(
-        partitions=PARTITIONS, shards=shards, day_rule=rule, client_table=client_table, topic_id=TOPIC_ID
-    )
-
-
-class Topics:
-    """`watch.state` and `watch.partials` as their compaction leaves them."""
-
-    def __init__(self) -> None:
-        self.state: list[dict[bytes, bytes]] = [{} for _ in range(PARTITIONS)]
-        self.partials: dict[int, dict[bytes, bytes]] = {}
-
-    def commit(self, state: PartitionState) -> None:
-        changes = state.take_changes()
-        assert changes.state[-1][0] == MARKER_KEY
-        put(self.state[state.p], changes.state)
-        for shard, records in changes.partials.items():
-            put(self.partials.setdefault(shard, {}), records)
-
-
-def put(topic: dict[bytes, bytes], records: Iterable[tuple[bytes, bytes | None]]) -> None:
-    for key, value in records:
-        if value is None:
-            topic.pop(key, None)
-        else:
-            topic[key] = value
-
-
-def fold(state: PartitionState, record: RawRecord) -> None:
-    if record.forget is not None:
-        state.forget(record.offset, record.broker_ms, record.forget)
-    else:
-        state.fold(record.offset, record.broker_ms, record.value)
-
-
-def folded(
-    records: Sequence[RawRecord], how: FoldSettings, commits: Sequence[bool], restarts: Sequence[bool]
-) -> Topics:
-    """Fold records; commit behind those marked (and at the end), restart behind those marked: what was not committed
-    is folded again."""
-    topics = Topics()
-    for p in range(PARTITIONS):
-        state, begun, at = PartitionState(p, how), 0, 0
-        mine = [(record, commits[n], restarts[n]) for n, record in enumerate(records) if record.p == p]
-        restarted: set[int] = set()
-        topics.commit(state)
-        while at < len(mine):
-            record, commit, restart = mine[at]
-            fold(state, record)
-            at += 1
-            if restart and at not in restarted:
-                restarted.add(at)
-                state, at = PartitionState.restored(p, how, topics.state[p]), begun
-            elif commit:
-                topics.commit(state)
-                begun = at
-        topics.commit(state)
-    return topics
 
 
 def windows(state: PartitionState) -> dict[str, Any]:
@@ -102,24 +39,6 @@ def windows(state: PartitionState) -> dict[str, Any]:
         )
         for client_id, client in state.clients._clients.items()
     }
-
-
-def published(topics: Topics) -> dict[tuple[str, str, Any], dict[str, Any]]:
-    """Sum the partials of all shards; return rows as the plain fold names them."""
-    rows = {}
-    for partials in topics.partials.values():
-        totals = Totals()
-        for key, value in partials.items():
-            totals.put_share(PartialKey.decode(key), decode(Share, value))
-        for daily in totals.take_differences():
-            row = orjson.loads(daily.value)
-            id_column = daily.table.id_column
-            row_id = row[id_column] if id_column else ""
-            assert list(row) == [*daily.table.columns, "updated_at"]
-            key = (daily.table.name, row["dt"], row_id)
-            assert key not in rows, "shares of one row have gone to different shards"
-            rows[key] = row
-    return rows
 
 
 #: A flag for each record of a log.

@@ -1,0 +1,66 @@
+"""A holder of a daily topic's partition over a lake in memory, and rows for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from aiokafka.structs import ConsumerRecord
+
+from sinks.day_files import Destination
+from sinks.provenance import FileProvenance
+from sinks.worker import TableLane
+from streams.contract.days import DAY_MS, dt_of_ms
+from streams.contract.keys import daily_key
+from streams.contract.rows import CHANNEL, encode_row, row_of
+
+NOW = 20_000 * DAY_MS
+
+
+DT, EARLIER = dt_of_ms(NOW), dt_of_ms(NOW - DAY_MS)
+
+
+TOPIC_ID = "01ec8821-a93a-4f72-aab2-0bec25d3b004"
+
+
+KEY = f"analytics/channel_daily/dt={DT}/data.parquet"
+
+
+def row(offset, row_id, watch_ms, *, dt=DT, generation=0):
+    value = None if watch_ms is None else encode_row(row_of(CHANNEL, dt, row_id, [watch_ms, 0, 0, 0], None), 1)
+    headers = (("generation", b"%d" % generation),) if generation else ()
+    key = daily_key(dt, "channel", row_id)
+    return ConsumerRecord(CHANNEL.topic, 0, offset, NOW, 1, key, value, None, len(key), len(value or b""), headers)
+
+
+def lane_on(store, *, refresh_s=0.05, topic_id=TOPIC_ID):
+    destination = Destination(store=store, form="parquet", shards=1, refresh_s=refresh_s)
+    return TableLane(CHANNEL, 0, topic_id, destination, now_ms=lambda: NOW)
+
+
+@contextlib.asynccontextmanager
+async def running(lane):
+    task = asyncio.create_task(lane.run())
+    try:
+        yield task
+    finally:
+        lane.stop(flush=False)
+        await asyncio.wait([task])
+
+
+async def write_all(lane, records, *, end=None):
+    """Locate, feed and flush a lane, as a worker's whole life."""
+    offset = await lane.locate(0, records[-1].offset + 1 if end is None else end)
+    lane.feed([record for record in records if record.offset >= offset], records[-1].offset + 1)
+    lane.stop(flush=True)
+    await lane.run()
+
+
+async def until(condition):
+    async with asyncio.timeout(5):
+        while not await condition():  # noqa: ASYNC110 -- files and lanes raise no events
+            await asyncio.sleep(0)
+
+
+def provenance(stat):
+    return FileProvenance.decode(KEY, stat.metadata)
