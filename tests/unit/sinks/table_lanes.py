@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-
 from aiokafka.structs import ConsumerRecord
 
 from sinks.day_files import Destination
@@ -38,28 +35,12 @@ def lane_on(store, *, refresh_s=0.05, topic_id=TOPIC_ID):
     return TableLane(CHANNEL, 0, topic_id, destination, now_ms=lambda: NOW)
 
 
-@contextlib.asynccontextmanager
-async def running(lane):
-    task = asyncio.create_task(lane.run())
-    try:
-        yield task
-    finally:
-        lane.stop(flush=False)
-        await asyncio.wait([task])
-
-
 async def write_all(lane, records, *, end=None):
     """Locate, feed and flush a lane, as a worker's whole life."""
     offset = await lane.locate(0, records[-1].offset + 1 if end is None else end)
     lane.feed([record for record in records if record.offset >= offset], records[-1].offset + 1)
     lane.stop(flush=True)
     await lane.run()
-
-
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not await condition():  # noqa: ASYNC110 -- files and lanes raise no events
-            await asyncio.sleep(0)
 
 
 def provenance(stat):

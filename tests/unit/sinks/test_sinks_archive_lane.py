@@ -1,80 +1,22 @@
-"""The holder of a raw partition, over an in-memory lake, with its write loop running."""
+"""The holder of a raw partition, over an in-memory lake: what is written, and when."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gzip
 import itertools
 import time
 import uuid
 
-import pytest
 from aiokafka.structs import ConsumerRecord
 
-from sinks.archive import MAX_WAITING_BYTES, ArchiveGapError, ArchiveLane
-from sinks.keys import RAW, ChunkKey
-from sinks.precedence import LakeMismatchError, ReadAgainError
-from sinks.provenance import ChunkProvenance
+from sinks.archive import MAX_WAITING_BYTES, ArchiveLane
+from sinks.keys import RAW
 from sinks.raw_objects import RawObjects
 from sinks.store import MemoryStore
-from streams.contract.days import DAY_MS, HOUR_MS
 from streams.contract.topics import EVENTS
 from tests.bad_stores import FailTimes, UnreliableStore
-
-START = 20_000 * DAY_MS + 5 * HOUR_MS
-TOPIC_ID = uuid.UUID("01ec8821-a93a-4f72-aab2-0bec25d3b004")
-FIRST_KEY = f"raw/2024/10/04/{EVENTS}-01ec8821-3-{0:020}.ndjson.gz"
-
-
-def event(offset, *, hour=0, control=False):
-    ms = START + hour * HOUR_MS
-    value = b"" if control else b'{"n":%d,"received_at":%d}\n' % (offset, ms)
-    headers = (("control", b"forget"),) if control else ()
-    return ConsumerRecord(EVENTS, 3, offset, ms, 1, b"client", value, None, 6, len(value), headers)
-
-
-def lane_on(store, *, refresh_s=0.02, partition=3):
-    return ArchiveLane(RawObjects(store, EVENTS, TOPIC_ID, partition), refresh_s)
-
-
-@contextlib.asynccontextmanager
-async def running(lane):
-    task = asyncio.create_task(lane.run())
-    try:
-        yield task
-    finally:
-        lane.stop(flush=False)
-        await asyncio.wait([task])
-
-
-async def archive(lane, log, *, start=0):
-    """Locate, feed and flush a lane, as a worker's whole life; `log` holds offsets from `start` on."""
-    end = start + len(log)
-    offset = await lane.locate(start, end)
-    lane.feed(log[offset - start :], end)
-    lane.stop(flush=True)
-    await lane.run()
-    return offset
-
-
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 -- lanes raise no events
-            await asyncio.sleep(0)
-
-
-async def objects(store):
-    """Return the objects as (extent, state, numbers of the events in them)."""
-    found = {}
-    for key in await store.keys(RAW):
-        stored = await store.get(key)
-        said = ChunkProvenance.decode(key, stored.stat.metadata)
-        assert ChunkKey.parse(key).first == said.first
-        text = gzip.decompress(stored.body)
-        numbers = [int(line.split(b":")[1].split(b",")[0]) for line in text.split(b"\n")[:-1]]
-        found[key] = (said.first, said.last, said.state, numbers)
-    return list(found.values())
+from tests.unit.sinks.archive_lanes import FIRST_KEY, START, TOPIC_ID, archive, event, lane_on, objects
+from tests.unit.sinks.lanes import running, until
 
 
 async def test_records_become_objects_that_say_how_far_they_go():
@@ -229,90 +171,3 @@ async def test_records_that_the_lake_does_not_take_stop_the_feed():
         gate.set()
         await until(lambda: not lane.full)
         await until(lambda: lane.done() == offset)
-
-
-async def test_of_two_workers_the_one_that_knows_less_reads_again():
-    store = UnreliableStore(MemoryStore())
-    slow, quick = lane_on(store), lane_on(store.inner)
-    log = [event(0), event(1), event(2, hour=1)]
-
-    async def overtake(_):
-        store.before_put = FailTimes(0)
-        await archive(quick, log)
-
-    store.before_put = overtake
-    with pytest.raises(ReadAgainError, match="up to offset 1"):
-        await archive(slow, log[:1])
-    assert slow.done() is None
-
-    assert await archive(slow, log) == 2
-    assert await objects(store) == [(0, 1, "closed", [0, 1]), (2, 2, "open", [2])]
-
-
-async def test_an_older_worker_s_late_write_is_replaced_by_more():
-    store = UnreliableStore(MemoryStore())
-    new, old = lane_on(store), lane_on(store.inner)
-    log = [event(0), event(1)]
-
-    async def late(_):
-        store.before_put = FailTimes(0)
-        await archive(old, log[:1])
-
-    store.before_put = late
-    await archive(new, log)
-
-    assert await objects(store) == [(0, 1, "open", [0, 1])]
-
-
-async def test_offsets_that_are_neither_in_an_object_nor_in_the_log_stop_the_archive():
-    store = MemoryStore()
-    await archive(lane_on(store), [event(0), event(1), event(2, hour=1), event(3, hour=2)])
-
-    with pytest.raises(ArchiveGapError, match=r"offsets 4 to 8 of watch.events partition 3"):
-        await lane_on(store).locate(9, 12)
-
-
-async def test_an_open_object_whose_records_left_the_log_is_closed_as_it_is():
-    store = MemoryStore()
-    await archive(lane_on(store), [event(0), event(1), event(2)])
-
-    assert await archive(lane_on(store), [event(3)], start=3) == 3
-    assert await objects(store) == [(0, 2, "closed", [0, 1, 2]), (3, 3, "open", [3])]
-
-
-async def test_an_empty_archive_begins_where_the_log_does():
-    store = MemoryStore()
-
-    assert await archive(lane_on(store), [event(7), event(8)], start=7) == 7
-    assert await objects(store) == [(7, 8, "open", [7, 8])]
-
-
-async def test_an_object_beyond_the_log_s_end_is_an_error():
-    store = MemoryStore()
-    await archive(lane_on(store), [event(0), event(1), event(2)])
-
-    lane = lane_on(store)
-    with pytest.raises(ReadAgainError):
-        await lane.locate(0, 2)
-    with pytest.raises(LakeMismatchError, match=r"ends at 2.*lost records"):
-        await lane.locate(0, 2)
-
-
-async def test_an_object_that_grew_since_the_log_s_end_was_asked_for_is_no_error():
-    store = MemoryStore()
-    await archive(lane_on(store), [event(0), event(1), event(2)])
-
-    lane = lane_on(store)
-    with pytest.raises(ReadAgainError):
-        await lane.locate(0, 2)
-    assert await lane.locate(0, 3) == 0
-
-
-async def test_an_object_of_another_topic_id_under_our_key_is_not_touched():
-    """Eight equal digits are no proof; the whole id in the metadata is."""
-    store = MemoryStore()
-    twin = uuid.UUID("01ec8821-0000-4f72-aab2-0bec25d3b004")
-    await archive(ArchiveLane(RawObjects(store, EVENTS, twin, 3), 0.02), [event(0)])
-
-    with pytest.raises(LakeMismatchError, match=str(twin)):
-        await lane_on(store).locate(0, 1)

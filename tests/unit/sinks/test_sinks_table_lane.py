@@ -13,19 +13,8 @@ from sinks.tables import DayTable
 from streams.contract.days import DAY_MS, dt_of_ms
 from streams.contract.rows import CHANNEL
 from tests.bad_stores import FailTimes, UnreliableStore
-from tests.unit.sinks.table_lanes import (
-    DT,
-    EARLIER,
-    KEY,
-    NOW,
-    TOPIC_ID,
-    lane_on,
-    provenance,
-    row,
-    running,
-    until,
-    write_all,
-)
+from tests.unit.sinks.lanes import running, until
+from tests.unit.sinks.table_lanes import DT, EARLIER, KEY, NOW, TOPIC_ID, lane_on, provenance, row, write_all
 
 
 async def test_a_changed_day_becomes_a_file_that_says_where_it_is_from():
@@ -52,27 +41,27 @@ async def test_nothing_is_written_before_the_log_has_been_read_to_its_end():
         assert (store.puts, lane.ready, lane.done()) == ([], False, None)
 
         lane.feed([row(2, "a", 3)], 3)
-        await until(lambda: _is(lane.done() == 3))
+        await until(lambda: lane.done() == 3)
 
     assert store.puts == [KEY]
     assert lane.ready
 
 
-async def _is(condition):
-    return condition
-
-
 async def test_a_file_is_written_at_most_each_refresh_interval_and_promptly_after_it():
     store = UnreliableStore(MemoryStore())
     times = []
-    store.before_put = lambda _: _is(times.append(time.monotonic()))
+
+    async def note(_):
+        times.append(time.monotonic())
+
+    store.before_put = note
     lane = lane_on(store, refresh_s=0.1)
     await lane.locate(0, 0)
     async with running(lane):
         for offset in range(40):
             lane.feed([row(offset, "a", offset + 1)], offset + 1)
             await asyncio.sleep(0.01)
-        await until(lambda: _is(lane.done() == 40))
+        await until(lambda: lane.done() == 40)
 
     gaps = [after - before for before, after in itertools.pairwise(times)]
     assert len(times) >= 3
@@ -87,7 +76,7 @@ async def test_a_day_that_rested_is_written_at_once():
     await lane.locate(0, 0)
     async with running(lane):
         lane.feed([row(0, "a", 1)], 1)
-        await until(lambda: _is(lane.done() == 1))
+        await until(lambda: lane.done() == 1)
 
     assert store.puts == [KEY]
 
@@ -99,7 +88,7 @@ async def test_equal_content_is_not_written_again():
     async with running(lane):
         for offset in range(4):
             lane.feed([row(offset, "a", 7)], offset + 1)
-            await until(lambda done=offset + 1: _is(lane.done() == done))
+            await until(lambda done=offset + 1: lane.done() == done)
 
     assert store.puts == [KEY]
 
@@ -147,7 +136,7 @@ async def test_an_outage_is_waited_out_while_rows_are_still_taken(monkeypatch):
     async with running(lane):
         for offset in range(3):
             lane.feed([row(offset, "a", offset + 1)], offset + 1)
-        await until(lambda: _is(lane.done() == 3))
+        await until(lambda: lane.done() == 3)
 
     assert provenance(await store.head(KEY)).totals.sums["watch_ms"] == 3
 
