@@ -45,16 +45,6 @@ class Stack:
         pids: dict[str, int] = self.endpoints["pids"]
         return pids
 
-    @property
-    def aws_environ(self) -> dict[str, str]:
-        """The credentials of the stack's S3 server as boto3 reads them."""
-        told = self.endpoints
-        return {
-            "AWS_ACCESS_KEY_ID": told["access_key"],
-            "AWS_SECRET_ACCESS_KEY": told["secret_key"],
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
-
     def watchtime(
         self, command: str, *arguments: str, check: bool = True, timeout_s: float = 120
     ) -> subprocess.CompletedProcess[str]:

@@ -51,10 +51,6 @@ class Part:
         self._task = asyncio.create_task(self._keep(), name=name)
 
     @property
-    def is_alive(self) -> bool:
-        return self._child is not None and self._child.exit_code() is None
-
-    @property
     def pid(self) -> int:
         assert self._child is not None, f"{self.name} was not started yet"
         return self._child.pid

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,14 +20,6 @@ DEEP = b"[" * 100_000
 
 def with_field(field: bytes) -> bytes:
     return START + b"," + field + b"}"
-
-
-def fields_of(event: Event | None) -> dict[str, object] | None:
-    """The fields that are there; `ad` only when true, the one value that counts."""
-    if event is None:
-        return None
-    fields = msgspec.structs.asdict(event)
-    return {name: value for name, value in fields.items() if value is not None and value is not False}
 
 
 @pytest.mark.parametrize(
