@@ -15,6 +15,8 @@ from deploy.local.cache import Cache
 from tests.shown_commands import SHELL, blocks
 
 ROOT = Path(__file__).parents[1]
+_FOLDERS = ("*.md", "athena/*.md", "deploy/*.md", "docs/*.md", "extension/*.md", "tests/**/*.md")
+DOCUMENTS = {str(path.relative_to(ROOT)): path.read_text() for glob in _FOLDERS for path in sorted(ROOT.glob(glob))}
 
 
 def blocks_of(document: str, *languages: str) -> list[str]:

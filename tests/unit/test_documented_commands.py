@@ -9,16 +9,13 @@ import argparse
 import importlib.util
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from deploy import cli
+from tests.document_shell import DOCUMENTS, ROOT
 from tests.shown_commands import Shown, hidden, shown
 
-ROOT = Path(__file__).parents[2]
-FOLDERS = ("*.md", "athena/*.md", "deploy/*.md", "docs/*.md", "extension/*.md", "tests/**/*.md")
-DOCUMENTS = {str(path.relative_to(ROOT)): path.read_text() for glob in FOLDERS for path in sorted(ROOT.glob(glob))}
 COMMANDS = [(name, one) for name, text in DOCUMENTS.items() for one in shown(text)]
 MAKEFILE, CI = (ROOT / "Makefile").read_text(), (ROOT / ".ci" / "run").read_text()
 DAY = "2026-03-10"
