@@ -61,7 +61,12 @@ def build(project: Composed, *services: str) -> None:
         print(f"images of {', '.join(services)}: as they are ({KEPT_VARIABLE} is set)")
         return
     began = time.monotonic()
-    project.run("build", *services, timeout_s=BUILD_TIMEOUT_S)
+    if project.run("build", *services, timeout_s=BUILD_TIMEOUT_S, check=False).returncode:
+        # An engine that was killed may have left a cache that names layers which are gone.
+        print("the build failed: once more, without what earlier builds left")
+        if project.engine.own:
+            project.client().api.prune_builds(all=True)
+        project.run("build", "--no-cache", *services, timeout_s=BUILD_TIMEOUT_S)
     print(f"images of {', '.join(services)}: built in {time.monotonic() - began:.0f} s")
 
 
