@@ -1,0 +1,44 @@
+"""Rebuilds of days in folders, as tests ask for them."""
+
+from __future__ import annotations
+
+import json
+
+from sinks.lake import Lake
+from sinks.rebuild import Rebuild, Wish
+from sinks.rebuild_part import Reading
+from sinks.rebuild_shape import Shape
+from sinks.reconcile_day import Stack
+
+
+def stack(folder, *, client_table=False, day_rule="event"):
+    return Stack(
+        lake=Lake(url=folder.as_uri()),
+        bootstrap_servers="127.0.0.1:1",
+        group="none",
+        day_rule=day_rule,
+        client_table=client_table,
+    )
+
+
+def wish(folder, dt, *sources, shape=None, **reading):
+    return Wish(
+        dt=dt,
+        sources=sources,
+        reading=Reading(**reading),
+        folder=folder / "work" / dt,
+        default_shape=shape or Shape("jsonl", 1),
+    )
+
+
+async def rebuild(folder, dt, *sources, **options):
+    """Rebuild a day of the lake in `folder`/lake; return the outcome."""
+    named = {name: options.pop(name) for name in ("client_table", "day_rule") if name in options}
+    work = Rebuild(stack(folder / "lake", **named), wish(folder, dt, *sources, **options))
+    outcome = await work.prepare(lambda _: None)
+    await work.write(lambda _: None)
+    return outcome
+
+
+def rows(body):
+    return [json.loads(line) for line in body.decode().splitlines()]
