@@ -12,7 +12,7 @@ import os
 import shlex
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,12 +97,10 @@ class Running:
         self._container.stop()
 
 
-class ContainerBroker(broker.LocalBroker):
-    """A broker in a container; everything else is as with the embedded one."""
+class _InContainer:
+    """What both servers do with their container."""
 
-    def __init__(self, folder: Path, overrides: Mapping[str, str] | None = None) -> None:
-        super().__init__(folder, InImage(), overrides, broker.QUICK_START)
-        self._container: Running | None = None
+    _container: Running | None = None
 
     @property
     def pid(self) -> int:
@@ -112,6 +110,30 @@ class ContainerBroker(broker.LocalBroker):
     def is_running(self) -> bool:
         return self._container is not None
 
+    async def _run(self, container: Callable[[], Running], is_ready: Callable[[], Awaitable[bool]]) -> None:
+        """Start a container and return when its server is ready."""
+        self._container = await asyncio.to_thread(container)
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            while not await is_ready():
+                await asyncio.to_thread(self._container.check)
+                await asyncio.sleep(0.1)
+
+    def kill(self) -> None:
+        self._there().kill()
+        self._container = None
+
+    def _there(self) -> Running:
+        if self._container is None:
+            raise ServersError(f"{type(self).__name__} is not running; call start() first")
+        return self._container
+
+
+class ContainerBroker(_InContainer, broker.LocalBroker):
+    """A broker in a container; everything else is as with the embedded one."""
+
+    def __init__(self, folder: Path, overrides: Mapping[str, str] | None = None) -> None:
+        super().__init__(folder, InImage(), overrides, broker.QUICK_START)
+
     async def start(self) -> None:
         folder = self.place.folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -119,11 +141,10 @@ class ContainerBroker(broker.LocalBroker):
         (folder / "server.properties").write_text(config)
         shutil.copy(_LOGGING, folder / "log4j2.properties")
         image = os.environ.get("WATCHTIME_KAFKA_IMAGE", KAFKA_IMAGE)
-        self._container = await asyncio.to_thread(Running, image, folder, ["sh", "-c", self._script()], {})
-        async with asyncio.timeout(READY_TIMEOUT_S):
-            while not await broker.is_ready(self.bootstrap_servers):
-                await asyncio.to_thread(self._container.check)
-                await asyncio.sleep(0.1)
+        await self._run(
+            lambda: Running(image, folder, ["sh", "-c", self._script()], {}),
+            lambda: broker.is_ready(self.bootstrap_servers),
+        )
 
     def _script(self) -> str:
         """Return a line that formats the data folder when it is new, and becomes the broker."""
@@ -137,51 +158,21 @@ class ContainerBroker(broker.LocalBroker):
         self._there().stop(grace_s)
         self._container = None
 
-    def kill(self) -> None:
-        self._there().kill()
-        self._container = None
 
-    def _there(self) -> Running:
-        if self._container is None:
-            raise ServersError(f"the broker in {self.place.folder} is not running; call start() first")
-        return self._container
-
-
-class ContainerS3(s3.LocalS3):
+class ContainerS3(_InContainer, s3.LocalS3):
     """An S3 server in a container; everything else is as with the embedded one."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, InImage())
-        self._container: Running | None = None
-
-    @property
-    def pid(self) -> int:
-        return self._there().pid
-
-    @property
-    def is_running(self) -> bool:
-        return self._container is not None
 
     async def start(self) -> None:
         program = s3.program(self.place, InImage(), self.place.folder / "s3.log")
         image = os.environ.get("WATCHTIME_S3_IMAGE", S3_IMAGE)
-        self._container = await asyncio.to_thread(
-            Running, image, self.place.folder, list(program.command), program.environ or {}
+        await self._run(
+            lambda: Running(image, self.place.folder, list(program.command), program.environ or {}),
+            lambda: s3.is_ready(self.endpoint),
         )
-        async with asyncio.timeout(READY_TIMEOUT_S):
-            while not await s3.is_ready(self.endpoint):
-                await asyncio.to_thread(self._container.check)
-                await asyncio.sleep(0.05)
 
     def stop(self) -> None:
         self._there().stop(s3.STOP_GRACE_S)
         self._container = None
-
-    def kill(self) -> None:
-        self._there().kill()
-        self._container = None
-
-    def _there(self) -> Running:
-        if self._container is None:
-            raise ServersError(f"the S3 server in {self.place.folder} is not running; call start() first")
-        return self._container
