@@ -50,9 +50,9 @@ format: install ## put the code into its format
 unit: install ## tests without servers, in seconds
 	$(BIN)/pytest tests/unit $(ARGS)
 
-integration: install ## tests with a real broker and S3 server
+integration: install ## tests with a real broker and S3 server, the long ones too
 	@$(BIN)/watchtime doctor --fix --fetch
-	$(BIN)/pytest tests/integration -m 'not slow' $(ARGS)
+	$(BIN)/pytest tests/integration $(ARGS)
 
 faults: install ## kills, cuts and repeats against an independent oracle, the long ones too
 	@$(BIN)/watchtime doctor --fix --fetch

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 
+import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams.contract import topics
@@ -39,6 +40,7 @@ async def test_the_broker_may_come_later(fresh_broker, start_gateway: StartGatew
     assert await event_ids(broker.bootstrap_servers) == ["c-1"]
 
 
+@pytest.mark.slow
 async def test_kill_9_of_the_broker_under_load(fresh_broker, start_gateway: StartGateway):
     """Every answer comes in time, nothing acknowledged is lost, and the gateway goes on without a restart."""
     broker = await fresh_broker()

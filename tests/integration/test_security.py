@@ -39,6 +39,7 @@ def secured(
     server.broker.stop()
 
 
+@pytest.mark.slow
 async def test_each_role_does_its_work_and_nothing_drifts(secured: SecuredBroker, tmp_path: Path):
     await work(secured, tmp_path, long=False)
 

@@ -12,6 +12,7 @@ from streams.provision import provision
 from tests.servers import FreshBroker, FreshS3, S3Address
 
 
+@pytest.mark.slow
 async def test_a_killed_broker_comes_back_with_its_records(fresh_broker: FreshBroker) -> None:
     broker = await fresh_broker()
     await provision(broker.bootstrap_servers, 1, 1, replication=1, client_table=False)

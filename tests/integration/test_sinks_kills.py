@@ -7,6 +7,8 @@ import random
 import signal
 import time
 
+import pytest
+
 from sinks.bucket import BucketStore
 from sinks.folder import FolderStore
 from streams.contract.days import dt_of_ms
@@ -91,6 +93,7 @@ async def test_of_two_workers_with_one_name_the_older_ends(fresh_topics, group_p
     assert newer.process.returncode is None
 
 
+@pytest.mark.slow
 async def test_a_worker_that_wakes_up_after_it_lost_its_partitions_does_no_harm(
     fresh_topics, group_prefix, tmp_path, processes
 ):
@@ -129,6 +132,7 @@ async def test_a_worker_that_wakes_up_after_it_lost_its_partitions_does_no_harm(
     assert [process.process.returncode for process in workers] == [None, None]
 
 
+@pytest.mark.slow
 async def test_the_broker_and_the_lake_may_die_and_come_back(
     fresh_broker, fresh_s3, group_prefix, processes, monkeypatch
 ):

@@ -110,6 +110,7 @@ def test_another_number_of_workers_is_refused_while_the_stack_runs(stack: StackF
     assert "has --workers 1; for 2, stop all of it with `watchtime down`" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [3])
 def test_several_workers(stack: StackFactory, workers: int) -> None:
     one = stack("--workers", str(workers), "--shards", "2")

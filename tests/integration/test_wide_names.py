@@ -7,6 +7,8 @@ import json
 import time
 import urllib.request
 
+import pytest
+
 from tests import proof
 from tests.stacks import StackFactory
 
@@ -14,6 +16,7 @@ from tests.stacks import StackFactory
 NAME = "🦉" * 256
 
 
+@pytest.mark.slow
 def test_a_channel_name_of_256_four_byte_characters(stack: StackFactory) -> None:
     running = stack("--shards", "2")
     now_ms = time.time_ns() // 1_000_000
