@@ -16,12 +16,11 @@ from deploy.local import control, endpoints
 from deploy.local.config import Facts, read_record
 from deploy.progress import ChildLines
 from streams.brokers import SECURITY_VARIABLES
-from streams.contract import topics
-from streams.fold_settings import FoldSettings
+from streams.groundwork import fold_settings_of
 from streams.provision import ProvisionError
 from streams.refold import RefoldError, RefoldPlan, prepare_refold
 from streams.settings import Settings, SettingsError
-from streams.topic_id import TopicIdError, topic_ids
+from streams.topic_id import TopicIdError
 
 STAGES = ["streams", "sinks"]
 #: OSError: a transaction that took too long, above all.
@@ -53,12 +52,12 @@ def run(args: argparse.Namespace) -> int:
     _ask(args, "describe", lines)
     try:
         settings = _settings(where, facts)
-        asyncio.run(_fold_settings(settings))
+        asyncio.run(fold_settings_of(settings))  # the broker and the raw topic are there
     except _ERRORS as error:
         raise DeployError(f"{error}; nothing was stopped or dropped") from error
     _ask(args, "stop", lines)
     try:
-        plan = asyncio.run(_prepare(settings))
+        plan = asyncio.run(prepare_refold(settings))
     except _ERRORS as error:
         raise DeployError(
             f"{error}; streams and sinks are stopped, and no event is lost: when that is mended, run it again"
@@ -73,7 +72,7 @@ def _run_stopped(args: argparse.Namespace, lines: ChildLines) -> int:
     if not args.yes and not _agreed("are streams and sinks stopped?"):
         return 1
     try:
-        plan = asyncio.run(_prepare(Settings.from_env(os.environ)))
+        plan = asyncio.run(prepare_refold(Settings.from_env(os.environ)))
     except _ERRORS as error:
         raise DeployError(f"{error}; nothing is lost: when that is mended, run it again") from error
     lines.text(_describe(plan))
@@ -94,22 +93,6 @@ def _settings(where: Mapping[str, object], facts: Facts) -> Settings:
             "STREAMS_DAY": facts.day,
             "STREAMS_CLIENT_TABLE": "on" if where["client_table"] else "off",
         }
-    )
-
-
-async def _prepare(settings: Settings) -> RefoldPlan:
-    return await prepare_refold(settings, await _fold_settings(settings))
-
-
-async def _fold_settings(settings: Settings) -> FoldSettings:
-    """Return what the numbers depend on; raises when the broker or the raw topic is not there."""
-    ids = await topic_ids(settings.brokers, [topics.EVENTS])
-    return FoldSettings(
-        partitions=settings.partitions,
-        shards=settings.shards,
-        day_rule=settings.day_rule,
-        client_table=settings.client_table,
-        topic_id=ids[topics.EVENTS],
     )
 
 

@@ -15,7 +15,6 @@ from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from sinks import metrics
@@ -23,7 +22,7 @@ from sinks.lanes import Lane
 from sinks.precedence import ReadAgainError
 from sinks.settings import Settings
 from streams.connect import client_options
-from streams.contract.topics import MAX_MESSAGE_BYTES
+from streams.membership import member_options, refuse_replacement
 
 MAX_RECORDS: Final = 2_000
 _POLL_MS: Final = 100
@@ -37,10 +36,6 @@ FLUSH_S: Final = 6.0
 LAST_COMMIT_S: Final = 1.5
 
 log = structlog.get_logger(__name__)
-
-
-class ReplacedError(Exception):
-    """The consumer group has given this worker's name to another process."""
 
 
 class _Held:
@@ -83,18 +78,9 @@ class Group:
         """Hold partitions until `stop` is set, then write what is left; raises what went wrong."""
         self._consumer = AIOKafkaConsumer(
             **client_options(self._settings.brokers),
-            group_id=self._name,
-            group_instance_id=self._settings.instance or None,
-            isolation_level="read_committed",
-            auto_offset_reset="none",
-            enable_auto_commit=False,
-            session_timeout_ms=self._settings.session_timeout_ms,
-            heartbeat_interval_ms=self._settings.session_timeout_ms // 8,
-            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+            **member_options(self._name, self._settings.instance, self._settings.session_timeout_ms),
             rebalance_timeout_ms=_REBALANCE_MS,
             fetch_max_wait_ms=_POLL_MS,
-            # A class of its own for each consumer: aiokafka keeps the assignor's memory on the class.
-            partition_assignment_strategy=(type("SinksAssignor", (StickyPartitionAssignor,), {}),),
         )
         self._consumer.subscribe(self._topics, listener=_Listener(self))
         try:
@@ -148,13 +134,8 @@ class Group:
     async def revoke(self) -> None:
         """Let go of all partitions; memory of those that come right back is kept."""
         was_joined, self._joined = self._joined, False
-        if was_joined and self._settings.instance and not self._consumer._coordinator.member_id:  # noqa: SLF001
-            # aiokafka does not know the error that tells a replaced member so, and would join again: two
-            # processes of one name would take the partitions from each other for ever.
-            raise ReplacedError(
-                f"the group {self._name} no longer knows this worker: another process with SINKS_INSTANCE="
-                f"{self._settings.instance} took its place, or it was silent for longer than its session lasts"
-            )
+        if was_joined:
+            refuse_replacement(self._consumer, self._name, "SINKS_INSTANCE", self._settings.instance)
         await self._let_go(flush=False, within_s=REVOKE_S)
         await self._commit_last()
 

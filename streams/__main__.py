@@ -20,12 +20,12 @@ from streams import failpoints, metrics
 from streams.app import create_app
 from streams.brokers import BrokersError
 from streams.connect import check
-from streams.contract import topics
 from streams.fold_settings import FoldSettings
+from streams.groundwork import fold_settings_of, lay
 from streams.logs import configure_logs
-from streams.provision import ProvisionError, provision
+from streams.provision import ProvisionError
 from streams.settings import Settings, SettingsError
-from streams.topic_id import TopicIdError, topic_ids
+from streams.topic_id import TopicIdError
 
 USAGE_ERROR: Final = 2
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -85,21 +85,8 @@ async def _until_signalled(
 
 async def _prepare(settings: Settings) -> FoldSettings:
     """Create or check the topics, and return what the fold's numbers depend on."""
-    await provision(
-        settings.brokers,
-        settings.partitions,
-        settings.shards,
-        replication=settings.replication,
-        client_table=settings.client_table,
-    )
-    ids = await topic_ids(settings.brokers, [topics.EVENTS])
-    return FoldSettings(
-        partitions=settings.partitions,
-        shards=settings.shards,
-        day_rule=settings.day_rule,
-        client_table=settings.client_table,
-        topic_id=ids[topics.EVENTS],
-    )
+    await lay(settings)
+    return await fold_settings_of(settings)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from streams.connect import client_options
 from streams.contract import topics
 from streams.contract.days import dt_of_ms, shift_dt
 from streams.fold_settings import FoldSettings, Generation
-from streams.provision import provision
+from streams.groundwork import fold_settings_of, lay
 from streams.restore import begin_offset, committed_reader, end_offset, read_compacted
 from streams.settings import Settings
 from streams.state_records import (
@@ -57,17 +57,12 @@ class RefoldPlan:
     generation: int
 
 
-async def prepare_refold(settings: Settings, fold_settings: FoldSettings) -> RefoldPlan:
+async def prepare_refold(settings: Settings) -> RefoldPlan:
     """Drop state and partials and mark every partition for folding from its first raw offset."""
+    fold_settings = await fold_settings_of(settings)
     plan = await _plan(settings, fold_settings)
     await _delete_topics(settings.brokers, [topics.STATE, topics.PARTIALS])
-    await provision(
-        settings.brokers,
-        settings.partitions,
-        settings.shards,
-        replication=settings.replication,
-        client_table=settings.client_table,
-    )
+    await lay(settings)
     # The sums learn of the refold before any partition can be folded.
     for shard in range(settings.shards):
         await _announce(settings, shard, plan)

@@ -16,14 +16,13 @@ from typing import Final
 import faust
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faust import Service
 
 from streams import failpoints, metrics
 from streams.connect import client_options
-from streams.contract.topics import MAX_MESSAGE_BYTES
 from streams.exit import end_process
+from streams.membership import member_options, refuse_replacement
 from streams.owner import Owner, Work
 from streams.settings import Settings
 
@@ -39,10 +38,6 @@ _LEAVE_S: Final = 1.5
 _A_DAY_MS: Final = 86_400_000
 
 log = structlog.get_logger()
-
-
-class ReplacedError(Exception):
-    """The consumer group has given this worker's name to another process."""
 
 
 class PartitionSource(Service):
@@ -74,20 +69,11 @@ class PartitionSource(Service):
         """Join the group."""
         self._consumer = AIOKafkaConsumer(
             **client_options(self._settings.brokers),
-            group_id=self._group,
-            group_instance_id=self._settings.instance or None,
-            isolation_level="read_committed",
-            auto_offset_reset="none",
-            enable_auto_commit=False,
-            session_timeout_ms=self._settings.session_timeout_ms,
-            heartbeat_interval_ms=self._settings.session_timeout_ms // 8,
+            **member_options(self._group, self._settings.instance, self._settings.session_timeout_ms),
             rebalance_timeout_ms=self._settings.session_timeout_ms,
             # Restoring reads through a consumer of its own and may take its time.
             max_poll_interval_ms=_A_DAY_MS,
-            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
             fetch_max_wait_ms=_POLL_MS,
-            # A class of its own for each consumer: aiokafka keeps the assignor's memory on the class.
-            partition_assignment_strategy=(type("Assignor", (StickyPartitionAssignor,), {}),),
         )
         self._consumer.subscribe([self._topic], listener=_Listener(self))
         await self._consumer.start()
@@ -113,26 +99,15 @@ class PartitionSource(Service):
 
     async def revoke(self, partitions: Iterable[int]) -> None:
         """Let go of partitions: their batches in flight end first, restores under way are given up."""
-        self._refuse_replacement()
+        was_joined, self._joined = self._joined, False
+        if was_joined:
+            refuse_replacement(self._consumer, self._group, "STREAMS_INSTANCE", self._settings.instance)
         await self._let_go(partitions)
 
     async def _let_go(self, partitions: Iterable[int]) -> None:
         runners = [self._runners.pop(p) for p in partitions if p in self._runners]
         self._readiness.set(self._topic, ready=False)
         await asyncio.gather(*(runner.stop() for runner in runners))
-
-    def _refuse_replacement(self) -> None:
-        """End the process when the group has given its name to another one.
-
-        aiokafka does not know the error that says so and would join again under the same name: two processes would
-        take the partitions from each other for ever.
-        """
-        was_joined, self._joined = self._joined, False
-        if was_joined and self._settings.instance and not self._consumer._coordinator.member_id:  # noqa: SLF001 (aiokafka tells it nowhere else)
-            raise ReplacedError(
-                f"the group {self._group} no longer knows this worker: another process with STREAMS_INSTANCE="
-                f"{self._settings.instance} took its place, or it was silent for longer than its session lasts"
-            )
 
     def _on_ready(self) -> None:
         ready = all(runner.ready for runner in self._runners.values())

@@ -115,13 +115,13 @@ def fresh_topics(broker: str) -> FreshTopics:
     return make
 
 
-async def delete_topics(bootstrap_servers: str) -> None:
-    """Delete the contract's topics and wait until the broker lists none of them."""
+async def delete_topics(bootstrap_servers: str, prefix: str = "watch.") -> None:
+    """Delete the contract's topics, or those whose names begin so, and wait until the broker lists none of them."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
         async with asyncio.timeout(20):
-            while names := [name for name in await admin.list_topics() if name.startswith("watch.")]:
+            while names := [name for name in await admin.list_topics() if name.startswith(prefix)]:
                 await admin.delete_topics(names)
     finally:
         await admin.close()

@@ -17,9 +17,12 @@ from streams.contract import topics
 from streams.contract.days import DAY_MS
 from streams.provision import provision
 from tests.integration.stream_workers import (
+    ALONE,
     Worker,
+    assert_rows,
     feed,
     group_offsets_exist,
+    history,
     published_rows,
     raw_records,
     reader,
@@ -32,19 +35,9 @@ from tests.unit.streams.plain_fold import plain_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SESSION_S = 6.0
-ALONE = {"instance": "only"}
 PAIR = [{"instance": "a"}, {"instance": "b"}]
 #: How late the rows of other partitions may be when a worker stops in the middle of a transaction.
 LATE_S = 12.0
-
-
-async def assert_rows(bootstrap_servers: str, group: str) -> None:
-    """Wait until all is folded and summed, and compare every row with the plain fold."""
-    await settled(bootstrap_servers, group)
-    expected = plain_rows(await raw_records(bootstrap_servers))
-
-    assert expected
-    assert await published_rows(bootstrap_servers) == expected
 
 
 async def send(bootstrap_servers: str, *lines: dict[str, object], key: bytes = b"someone") -> None:
@@ -175,9 +168,7 @@ async def test_a_restore_of_three_session_timeouts_keeps_its_worker_in_the_group
     fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
 ) -> None:
     server = await fresh_topics()
-    async with workers(tmp_path, server, group_prefix, ALONE):
-        await feed(server, 200, seed=1)
-        await settled(server, group_prefix)
+    await history(tmp_path, server, group_prefix, 200)
 
     slow = Worker(
         server, group_prefix, tmp_path / "slow.log", **ALONE, failpoint=f"in-restore:1=wait{3 * SESSION_S:.0f}"
@@ -199,9 +190,7 @@ async def test_a_partition_idle_for_longer_than_the_raw_topic_keeps_records_goes
     fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
 ) -> None:
     server = await fresh_topics()
-    async with workers(tmp_path, server, group_prefix, ALONE):
-        await feed(server, 200, seed=1)
-        await settled(server, group_prefix)
+    await history(tmp_path, server, group_prefix, 200)
     before = await raw_records(server)
     async with reader(server) as consumer:
         raw = [TopicPartition(topics.EVENTS, p) for p in range(4)]
@@ -226,9 +215,7 @@ async def test_records_deleted_before_they_were_folded_are_named_and_nothing_is_
 ) -> None:
     server = await fresh_topics(partitions=1)
     one = {**ALONE, "partitions": 1}
-    async with workers(tmp_path, server, group_prefix, one):
-        await feed(server, 30, seed=1)
-        await settled(server, group_prefix)
+    await history(tmp_path, server, group_prefix, 30, partitions=1)
     await feed(server, 30, seed=2)
     admin = AIOKafkaAdminClient(bootstrap_servers=server)
     await admin.start()
@@ -256,9 +243,7 @@ async def test_a_changed_setting_is_refused(
     fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path, changed: dict[str, object], said: str
 ) -> None:
     server = await fresh_topics()
-    async with workers(tmp_path, server, group_prefix, ALONE):
-        await feed(server, 20)
-        await settled(server, group_prefix)
+    await history(tmp_path, server, group_prefix, 20)
 
     code, log = await Worker(server, group_prefix, tmp_path / "changed.log", **ALONE, **changed).ended()
 
@@ -270,20 +255,8 @@ async def test_an_events_topic_made_anew_beside_old_state_is_refused(
     fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
 ) -> None:
     server = await fresh_topics()
-    async with workers(tmp_path, server, group_prefix, ALONE):
-        await feed(server, 20)
-        await settled(server, group_prefix)
-    admin = AIOKafkaAdminClient(bootstrap_servers=server)
-    await admin.start()
-    try:
-        await admin.delete_topics([topics.EVENTS])
-
-        async def gone() -> bool:
-            return topics.EVENTS not in await admin.list_topics()
-
-        await until(gone, 20)
-    finally:
-        await admin.close()
+    await history(tmp_path, server, group_prefix, 20)
+    await delete_topics(server, topics.EVENTS)
     await provision(server, 4, 1, replication=1, client_table=False)
 
     code, log = await Worker(server, group_prefix, tmp_path / "anew.log", **ALONE).ended()

@@ -19,13 +19,15 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.process import Child, Program, log_tail
 from streams.contract import topics
-from tests.unit.streams.plain_fold import RawRecord, RowKey
+from tests.unit.streams.plain_fold import RawRecord, RowKey, plain_rows
 from tests.unit.streams.raw_logs import CLIENTS, line
 
 ROOT = Path(__file__).parents[2]
 READY_S = 60.0
 #: Longer than a transaction that a killed worker left open, on a busy machine.
 SETTLE_S = 60.0
+#: Settings of a worker that has no other one beside it.
+ALONE = {"instance": "only"}
 #: Those of the unit tests, and enough plain ones that every raw partition has some.
 MANY_CLIENTS = [*CLIENTS, *(f"client-{n}" for n in range(12))]
 
@@ -219,3 +221,19 @@ async def group_offsets_exist(bootstrap_servers: str, group: str, partitions: in
             return None not in [await consumer.committed(partition) for partition in raw]
 
         await until(all_there, SETTLE_S)
+
+
+async def history(folder: Path, bootstrap_servers: str, group: str, records: int, *, seed: int = 1, **how: Any) -> None:
+    """Let one worker fold records of several clients to the last row, and stop it."""
+    async with workers(folder, bootstrap_servers, group, {**ALONE, **how}):
+        await feed(bootstrap_servers, records, seed=seed)
+        await settled(bootstrap_servers, group)
+
+
+async def assert_rows(bootstrap_servers: str, group: str, rule: str = "event", *, client_table: bool = False) -> None:
+    """Wait until all is folded and summed, and compare every row with the plain fold of the raw topic."""
+    await settled(bootstrap_servers, group)
+    expected = plain_rows(await raw_records(bootstrap_servers), rule, client_table=client_table)
+
+    assert expected
+    assert await published_rows(bootstrap_servers, client_table=client_table) == expected

@@ -9,59 +9,32 @@ import sys
 from pathlib import Path
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.contract import topics
-from streams.fold_settings import FoldSettings
 from streams.provision import provision
 from streams.refold import RefoldPlan, prepare_refold
 from streams.restore import committed_reader, end_offset, read_compacted
 from streams.settings import Settings
 from streams.state_records import MARKER_KEY, Share, decode, encode, is_piece_key
-from streams.topic_id import topic_ids
 from tests.integration.stream_workers import (
+    ALONE,
     Worker,
     all_records,
     feed,
+    history,
     published_rows,
     raw_records,
     reader,
     settled,
-    until,
     workers,
 )
-from tests.servers import FreshTopics
+from tests.servers import FreshTopics, delete_topics
 from tests.unit.streams.plain_fold import plain_rows
-
-ALONE = {"instance": "only"}
 
 
 async def refold(bootstrap_servers: str, group: str) -> RefoldPlan:
     """What `watchtime refold` does while no worker runs."""
-    settings = Settings(bootstrap_servers=bootstrap_servers, group=group)
-    ids = await topic_ids(bootstrap_servers, [topics.EVENTS])
-    how = FoldSettings(
-        partitions=settings.partitions,
-        shards=settings.shards,
-        day_rule=settings.day_rule,
-        client_table=settings.client_table,
-        topic_id=ids[topics.EVENTS],
-    )
-    return await prepare_refold(settings, how)
-
-
-async def delete_state(bootstrap_servers: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
-        await admin.delete_topics([topics.STATE])
-
-        async def gone() -> bool:
-            return topics.STATE not in await admin.list_topics()
-
-        await until(gone, 20)
-    finally:
-        await admin.close()
+    return await prepare_refold(Settings(bootstrap_servers=bootstrap_servers, group=group))
 
 
 async def generations(bootstrap_servers: str) -> dict[tuple[str, bytes], int]:
@@ -78,11 +51,9 @@ async def test_lost_state_is_refused_and_a_refold_brings_back_the_same_rows(
     fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
 ) -> None:
     server = await fresh_topics()
-    async with workers(tmp_path, server, group_prefix, ALONE):
-        await feed(server, 300, seed=3)
-        await settled(server, group_prefix)
+    await history(tmp_path, server, group_prefix, 300, seed=3)
     before = await published_rows(server)
-    await delete_state(server)
+    await delete_topics(server, topics.STATE)
     await provision(server, 4, 1, replication=1, client_table=False)
     code, log = await Worker(server, group_prefix, tmp_path / "refused.log", **ALONE).ended()
     assert code != 0
@@ -103,11 +74,9 @@ async def test_the_command_refolds_a_stack_that_others_run(
     fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
 ) -> None:
     server = await fresh_topics()
-    async with workers(tmp_path, server, group_prefix, ALONE):
-        await feed(server, 100, seed=6)
-        await settled(server, group_prefix)
+    await history(tmp_path, server, group_prefix, 100, seed=6)
     before = await published_rows(server)
-    await delete_state(server)
+    await delete_topics(server, topics.STATE)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "deploy.cli", "refold", "--stopped", "--yes"),
         env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": server, "WATCHTIME_GROUP": group_prefix},
@@ -154,9 +123,7 @@ async def test_state_that_is_wrong_is_folded_again_to_the_right_rows_though_they
     fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
 ) -> None:
     server = await fresh_topics()
-    async with workers(tmp_path, server, group_prefix, ALONE):
-        await feed(server, 300, seed=5)
-        await settled(server, group_prefix)
+    await history(tmp_path, server, group_prefix, 300, seed=5)
     right = await published_rows(server)
     assert await spoil_state(server) > 0
     async with workers(tmp_path / "wrong", server, group_prefix, ALONE):
@@ -178,9 +145,7 @@ async def test_a_refold_killed_half_way_through_the_folding_goes_on_and_shows_no
     fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
 ) -> None:
     server = await fresh_topics()
-    async with workers(tmp_path, server, group_prefix, ALONE):
-        await feed(server, 400, seed=6)
-        await settled(server, group_prefix)
+    await history(tmp_path, server, group_prefix, 400, seed=6)
     right = await published_rows(server)
     await refold(server, group_prefix)
 

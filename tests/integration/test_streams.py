@@ -7,35 +7,24 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.contract import topics
 from streams.provision import provision
 from tests.integration.stream_workers import (
+    ALONE,
     Worker,
+    assert_rows,
     feed,
     group_offsets_exist,
+    history,
     published_rows,
     raw_records,
     settled,
     until,
     workers,
 )
-from tests.servers import FreshTopics
+from tests.servers import FreshTopics, delete_topics
 from tests.unit.streams.plain_fold import plain_rows
-
-ALONE = {"instance": "only"}
-
-
-async def assert_published(
-    bootstrap_servers: str, group: str, rule: str = "event", *, client_table: bool = False
-) -> None:
-    """Wait for the workers, and compare the daily topics with the plain fold of the raw topic."""
-    await settled(bootstrap_servers, group)
-    expected = plain_rows(await raw_records(bootstrap_servers), rule, client_table=client_table)
-
-    assert expected
-    assert await published_rows(bootstrap_servers, client_table=client_table) == expected
 
 
 @pytest.mark.parametrize(
@@ -58,7 +47,7 @@ async def test_daily_topics_hold_what_the_plain_fold_counts(  # noqa: PLR0913, P
 
     async with workers(tmp_path, server, group_prefix, *({**how, "instance": name} for name in names)):
         await feed(server, 300, seed=2)
-        await assert_published(server, group_prefix, rule, client_table=on)
+        await assert_rows(server, group_prefix, rule, client_table=on)
 
 
 async def test_killed_workers_lose_nothing_and_count_nothing_twice(
@@ -77,7 +66,7 @@ async def test_killed_workers_lose_nothing_and_count_nothing_twice(
 
         await feed(server, 2_500, pause=load)
         await asyncio.gather(*(worker.ready() for worker in running))
-        await assert_published(server, group_prefix)
+        await assert_rows(server, group_prefix)
 
 
 async def test_a_worker_without_a_name_joins_and_leaves(
@@ -90,7 +79,7 @@ async def test_a_worker_without_a_name_joins_and_leaves(
             await assert_takes_part(second)
         await load
         await first.ready()
-        await assert_published(server, group_prefix)
+        await assert_rows(server, group_prefix)
 
 
 async def assert_takes_part(worker: Worker) -> None:
@@ -130,9 +119,7 @@ async def test_another_day_rule_on_the_same_state_is_refused(
     fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
 ) -> None:
     server = await fresh_topics()
-    async with workers(tmp_path, server, group_prefix, ALONE):
-        await feed(server, 20)
-        await settled(server, group_prefix)
+    await history(tmp_path, server, group_prefix, 20)
 
     code, log = await Worker(server, group_prefix, tmp_path / "other.log", **ALONE, day="local").ended()
 
@@ -147,17 +134,7 @@ async def test_lost_state_is_refused(fresh_topics: FreshTopics, group_prefix: st
     async with workers(tmp_path, server, group_prefix, ALONE):
         await feed(server, fed)
         await group_offsets_exist(server, group_prefix, 4)
-    admin = AIOKafkaAdminClient(bootstrap_servers=server)
-    await admin.start()
-    try:
-        await admin.delete_topics([topics.STATE])
-
-        async def gone() -> bool:
-            return topics.STATE not in await admin.list_topics()
-
-        await until(gone, 20)
-    finally:
-        await admin.close()
+    await delete_topics(server, topics.STATE)
     await provision(server, 4, 1, replication=1, client_table=False)
 
     code, log = await Worker(server, group_prefix, tmp_path / "after.log", **ALONE).ended()

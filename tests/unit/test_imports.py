@@ -94,16 +94,18 @@ def test_rules_import_no_io(module):
 
 #: How any stage gets to the brokers: no rule of streams, and nothing that loads Faust.
 ACCESS = ("streams.brokers", "streams.connect")
+#: How a worker of streams or sinks is a member of its groups.
+MEMBERSHIP = "streams.membership"
 #: What a stage may import of the others beside the contract.
 ALLOWED = {
     "gateway": (*ACCESS, "streams.logs"),  # how every stage logs; knows no stage
     "streams": (),
-    "sinks": (*ACCESS, "streams.topic_id", "streams.failpoints", "streams.logs"),
+    "sinks": (*ACCESS, MEMBERSHIP, "streams.topic_id", "streams.failpoints", "streams.logs"),
     "athena": ("sinks",),  # reads the lake that sinks write
 }
 
 
-@pytest.mark.parametrize("module", ACCESS)
+@pytest.mark.parametrize("module", [*ACCESS, MEMBERSHIP])
 def test_access_to_brokers_knows_no_stage(module):
     names = imports_of(ROOT / f"{module.replace('.', '/')}.py")
 
