@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests import proof
+from tests.document_shell import blocks_of, environ_of
 from tests.stacks import StackFactory
 
-RUNBOOK = Path(__file__).parents[2] / "deploy" / "RUNBOOK.md"
-BLOCKS = re.findall(r"^```sh\n(.*?)^```$", RUNBOOK.read_text(), flags=re.DOTALL | re.MULTILINE)
+BLOCKS = blocks_of("deploy/RUNBOOK.md")
 WITHIN_S = 180
 
 
@@ -27,14 +24,12 @@ def test_every_command_of_the_runbook_runs_as_it_is_written(stack: StackFactory,
     (tmp_path / ".watchtime").symlink_to(running.data_dir)
     day = BLOCKS[0].splitlines()[0]
     assert day.startswith("DAY=")
-    # The virtual environment of this test, as `source .venv/bin/activate` would set it.
-    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
     for block in BLOCKS:
         done = subprocess.run(  # noqa: S603 - our own document
             ["/bin/bash", "-euo", "pipefail", "-c", f"{day}\n{block}"],
             cwd=tmp_path,
-            env=environ,
+            env=environ_of(),
             capture_output=True,
             text=True,
             check=False,
