@@ -1,6 +1,8 @@
 """`make compose-test`: finds or starts a container engine and runs the tests that need one.
 
 First the compose stack, then the integration tests twice: with servers from containers, and with the embedded ones.
+Words for pytest (ARGS) leave the latter out, and paths among them stand for the whole, as in
+`WATCHTIME_TEST_SERVERS=containers make compose-test ARGS=tests/integration/test_store.py`.
 Without an engine the same tests are listed as skipped, with the reason.
 """
 
@@ -33,7 +35,8 @@ def main(arguments: list[str]) -> int:
             environ |= {conftest.HOST_VARIABLE: engine.host, "DOCKER_HOST": engine.host}
             if engine.own:
                 environ[conftest.OWN_VARIABLE] = "1"
-        codes = [_pytest(environ, "tests/compose", *arguments)]
+        named = any(argument.startswith("tests/") for argument in arguments)
+        codes = [_pytest(environ, *([] if named else ["tests/compose"]), *arguments)]
         if not arguments:
             for servers in ("containers", "embedded"):
                 print(f"integration tests with servers: {servers}", flush=True)
