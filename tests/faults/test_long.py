@@ -14,11 +14,12 @@ import pytest
 
 from deploy.load import is_whole, percentile
 from deploy.local.cache import Cache
-from deploy.open_loop import OpenLoop, Plan
+from deploy.open_loop import Plan
 from sinks.reconcile_day import Stack
 from sinks.reconcile_range import reconcile
 from tests import oracle, proof
 from tests.faults.chaos import Chaos
+from tests.faults.loads import posted
 from tests.faults.progress import Progress, settled
 from tests.faults.world import World
 
@@ -57,14 +58,8 @@ async def test_kills_cuts_and_refusals_lose_nothing_and_count_nothing_twice(
     chaos = Chaos(world, progress, pick)
     acknowledged = tmp_path / "acknowledged.ndjson"
     try:
-        with acknowledged.open("wb") as file:
-            loop = OpenLoop(plan, file.write)
-            loading = asyncio.create_task(loop.run())
-            try:
-                await chaos.run(kills)
-            finally:
-                loop.stop()
-                tally = await loading
+        async with posted(plan, acknowledged) as tally:
+            await chaos.run(kills)
         assert is_whole(tally), tally
         await settled(world.broker.bootstrap_servers, SETTLE_S)
         expected = oracle.fold(acknowledged)

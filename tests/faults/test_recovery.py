@@ -14,9 +14,10 @@ import pytest
 
 from deploy.load import is_whole, percentile
 from deploy.local.cache import Cache
-from deploy.open_loop import OpenLoop, Plan
+from deploy.open_loop import Plan
 from tests import oracle, proof
 from tests.faults.chaos import Chaos
+from tests.faults.loads import posted
 from tests.faults.progress import Progress, settled
 from tests.faults.world import World
 
@@ -44,15 +45,9 @@ async def test_partitions_of_a_killed_worker_go_on_within_ten_seconds(
     acknowledged = tmp_path / "acknowledged.ndjson"
     plan = Plan(url=world.url, clients=150, rate=RATE, seconds=3_600, batch=20, repeat=0.05, seed=SEED)
     try:
-        with acknowledged.open("wb") as file:
-            loop = OpenLoop(plan, file.write)
-            loading = asyncio.create_task(loop.run())
-            try:
-                while len(chaos.recovery_s) < kills:
-                    await chaos.kill_worker_and_measure()
-            finally:
-                loop.stop()
-                tally = await loading
+        async with posted(plan, acknowledged) as tally:
+            while len(chaos.recovery_s) < kills:
+                await chaos.kill_worker_and_measure()
         await settled(world.broker.bootstrap_servers, SETTLE_S)
         lost, double = proof.lost_and_double(oracle.fold(acknowledged), proof.rows_in(world.lake))
     finally:
