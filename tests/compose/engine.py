@@ -95,6 +95,7 @@ def _own(cache: Cache) -> Iterator[Engine]:
                 yield Engine(host=_socket(Path(name)), own=True)
             finally:
                 _stop(process)
+                _unmount(Path(name))
             return
         raise NoEngineError(f"dockerd does not run here; {'; '.join(reasons)}")
 
@@ -132,3 +133,10 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _unmount(folder: Path) -> None:
+    """Let go of what the daemon has left mounted, as it does when containers were killed; else the folder stays."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in sorted((mount for mount in mounts if Path(mount).is_relative_to(folder)), reverse=True):
+        subprocess.run(["umount", "--lazy", mount], check=True)  # noqa: S603, S607 - found by name as dockerd was
