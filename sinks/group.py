@@ -34,6 +34,8 @@ REVOKE_S: Final = 5.0
 FLUSH_S: Final = 6.0
 #: How long the last commits may take.
 LAST_COMMIT_S: Final = 1.5
+#: How long it may take to leave the group.
+LEAVE_S: Final = 1.5
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +70,7 @@ class Group:
         self._joined = False
         self._failure: BaseException | None = None
         self._consumer: AIOKafkaConsumer
+        self._leaving: asyncio.Task[None]
 
     @property
     def ready(self) -> bool:
@@ -84,7 +87,8 @@ class Group:
         )
         self._consumer.subscribe(self._topics, listener=_Listener(self))
         try:
-            await self._consumer.start()
+            if not await self._join(stop):
+                return
             committer = asyncio.create_task(self._keep_committing())
             try:
                 await self._poll(stop, committer)
@@ -96,7 +100,21 @@ class Group:
             await self._commit_last()
         finally:
             await self._cancel_all()
-            await self._consumer.stop()
+            # A rebalance that others hold up is not waited for; the process ends soon.
+            self._leaving = asyncio.create_task(self._consumer.stop())
+            await asyncio.wait({self._leaving}, timeout=LEAVE_S)
+
+    async def _join(self, stop: asyncio.Event) -> bool:
+        """Join the group, however long that takes; return False when `stop` was set meanwhile."""
+        joining, stopping = asyncio.create_task(self._consumer.start()), asyncio.create_task(stop.wait())
+        await asyncio.wait({joining, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if joining.done():
+            joining.result()
+            return True
+        joining.cancel()
+        await asyncio.gather(joining, return_exceptions=True)
+        return False
 
     async def _poll(self, stop: asyncio.Event, committer: asyncio.Task[None]) -> None:
         while not stop.is_set():
@@ -198,7 +216,11 @@ class Group:
             for partition, held in self._held.items():
                 if held.located and (end := self._consumer.last_stable_offset(partition)) is not None:
                     held.lane.observe(max(0, end - await self._consumer.position(partition)))
-            await self._commit()
+            # Between two assignments the group may know this member no more. aiokafka takes the refusal of a commit as
+            # news about the membership that it is just asking for, and asks again: commits that go on would make it
+            # ask for ever.
+            if self._joined:
+                await self._commit()
 
     async def _commit_last(self) -> None:
         try:

@@ -24,6 +24,8 @@ KAFKA_PORT: Final = 9092
 GATEWAY_PORT: Final = 4000
 GATEWAY_METRICS_PORT: Final = 4001
 S3_PORT: Final = 7070
+#: Longer than a sinks worker takes over its last files, its last commit and its leave, which the lake may draw out.
+_STAGE_GRACE_S: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ def _stage(layout: Layout, environ: Mapping[str, str], *, stage: str, name: str,
         program=_python(layout, environ, stage, name),
         ready=partial(metrics_ready, layout.ports[f"{name}-metrics"], stage),
         needs=needs,
+        grace_s=_STAGE_GRACE_S,
     )
 
 

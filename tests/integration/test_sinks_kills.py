@@ -93,7 +93,6 @@ async def test_of_two_workers_with_one_name_the_older_ends(fresh_topics, group_p
     assert newer.process.returncode is None
 
 
-@pytest.mark.slow
 async def test_a_worker_that_wakes_up_after_it_lost_its_partitions_does_no_harm(
     fresh_topics, group_prefix, tmp_path, processes
 ):

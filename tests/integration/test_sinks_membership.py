@@ -1,0 +1,64 @@
+"""What a sinks worker tells its consumer group, and when."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError
+
+from sinks.archive import ArchiveLane
+from sinks.group import Group
+from sinks.raw_objects import RawObjects
+from sinks.store import MemoryStore
+from streams.contract.topics import ARCHIVE_GROUP, EVENTS
+from streams.topic_id import topic_ids
+from tests.sinks_stage import committed, line, now_ms, publisher, settings, until
+
+#: Several times as long as commits are apart.
+QUIET_S = 1.5
+
+
+async def test_between_two_assignments_nothing_is_committed(fresh_topics, group_prefix, monkeypatch):
+    """A commit that is refused makes aiokafka join once more: one every 0.3 s would keep a slow join from ending."""
+    broker = await fresh_topics(partitions=1)
+    (topic_id,) = (await topic_ids(broker, [EVENTS])).values()
+    store, stop, tries = MemoryStore(), asyncio.Event(), 0
+
+    async def refuse(_consumer, _offsets):
+        nonlocal tries
+        tries += 1
+        raise CommitFailedError
+
+    async def is_tried():
+        return tries > 1
+
+    async def is_committed():
+        return await committed(broker, f"{group_prefix}-{ARCHIVE_GROUP}", EVENTS, 0) == 1
+
+    async def is_ready():
+        return group.ready
+
+    group = Group(
+        settings(broker, group_prefix),
+        ARCHIVE_GROUP,
+        [EVENTS],
+        lambda partition: ArchiveLane(RawObjects(store, EVENTS, topic_id, partition.partition), 0.1),
+    )
+    async with publisher(broker) as publish:
+        running = asyncio.create_task(group.run(stop))
+        await until(is_ready, "the group has its partition")
+        monkeypatch.setattr(AIOKafkaConsumer, "commit", refuse)
+        await publish.events(0, [line(1, now_ms())])
+        await until(is_tried, "a commit that was refused is tried again")
+
+        await group.revoke()
+        before = tries
+        await asyncio.sleep(QUIET_S)
+
+        assert tries == before
+        monkeypatch.undo()
+        group.assign([TopicPartition(EVENTS, 0)])
+        await until(is_committed, "after the next assignment commits go on")
+        stop.set()
+        await running
