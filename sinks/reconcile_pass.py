@@ -164,7 +164,7 @@ class Pass:
         return Compared(finding=finding, drift=drift, is_open=is_open)
 
     async def _compare(self, recount: RollingRecount) -> Drift:
-        drift, dt = Drift(), recount.dt
+        drift, dt, elsewhere = Drift(), recount.dt, ""
         for table in self._source.tables:
             self._report(f"comparing {table.name}")
             files = []
@@ -173,14 +173,17 @@ class Pass:
                 if name is None or found is None:
                     continue
                 if is_from_elsewhere(found.stat.metadata):
-                    raise ElsewhereError(
-                        f"{key} was written by `watchtime rebuild --from` out of raw objects that are not in this "
-                        f"lake's archive: `watchtime rebuild --dt {dt} --from …` compares it with them"
-                    )
+                    elsewhere = key
                 try:
                     files.append(read_rows(table, name, found.body))
                 except UnreadableFileError as error:
                     drift.add_unreadable(table, dt, key, str(error))
             load_files(recount.connection, table, files)
             compare(recount.connection, table, dt, drift)
+        if drift.differing and elsewhere:
+            raise ElsewhereError(
+                f"{drift.differing} rows of {dt} are not what the archive says, but {elsewhere} was "
+                "written by `watchtime rebuild --from` out of raw objects that are not in it: "
+                f"`watchtime rebuild --dt {dt} --from …` compares the day with them"
+            )
         return drift
