@@ -133,7 +133,7 @@ def handler(settings: Settings) -> Any:  # noqa: ANN401 - as aiohttp wants it
 
 def _live_paths(settings: Settings) -> dict[str, Part]:
     security: list[Part] = [{"viewer": []}] if settings.auth else []
-    # What is left blank counts as left out: forms send all their fields.
+    # What is left blank counts as left out, but for `download`: forms send all their fields.
     day = _parameter("dt", {"type": "string", "pattern": r"^(\d{4}-\d{2}-\d{2})?$"})
     rows = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}
     daily: Part = {
@@ -145,7 +145,7 @@ def _live_paths(settings: Settings) -> dict[str, Part]:
             _parameter("limit", {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_ROWS}, {"const": ""}]}),
             _parameter("q", {"type": "string", "maxLength": 256}),
             _parameter("format", {"enum": ["json", "csv", ""], "default": "json"}),
-            _parameter("download", {"type": "string"}),
+            _parameter("download", {"type": "string", "description": "if it is there, whatever it says: as a file"}),
         ],
         "responses": _answers(rows, 400, 401, 403, 429, 503),
     }
