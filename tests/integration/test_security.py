@@ -33,8 +33,14 @@ def secured(
     java: None,  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[SecuredBroker]:
+    """A broker on which the operator has laid the topics."""
     server = SecuredBroker(tmp_path_factory.mktemp("secured") / "broker", cache)
-    asyncio.run(server.start())
+
+    async def begin() -> None:
+        await server.start()
+        await provision(server.brokers("operator"), 4, 1, replication=1, client_table=False)
+
+    asyncio.run(begin())
     yield server
     server.broker.stop()
 

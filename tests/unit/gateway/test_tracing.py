@@ -103,5 +103,5 @@ def test_it_is_off_unless_an_endpoint_is_set():
 def test_without_the_packages_the_way_to_get_them_is_told(monkeypatch):
     monkeypatch.setattr(tracing.importlib.util, "find_spec", lambda _: None)
 
-    with pytest.raises(SettingsError, match=r"pip install 'watchtime\[otel\]'"):
+    with pytest.raises(SettingsError, match="install the extra `otel`"):
         tracing_of({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"})
