@@ -21,6 +21,7 @@ from sinks import metrics
 from sinks.lanes import Lane
 from sinks.precedence import ReadAgainError
 from sinks.settings import Settings
+from sinks.stopping import StoppedError, unless_stopped
 from streams.connect import client_options
 from streams.membership import member_options, refuse_replacement
 
@@ -87,7 +88,9 @@ class Group:
         )
         self._consumer.subscribe(self._topics, listener=_Listener(self))
         try:
-            if not await self._join(stop):
+            try:
+                await unless_stopped(stop, self._consumer.start())
+            except StoppedError:
                 return
             committer = asyncio.create_task(self._keep_committing())
             try:
@@ -103,18 +106,6 @@ class Group:
             # A rebalance that others hold up is not waited for; the process ends soon.
             self._leaving = asyncio.create_task(self._consumer.stop())
             await asyncio.wait({self._leaving}, timeout=LEAVE_S)
-
-    async def _join(self, stop: asyncio.Event) -> bool:
-        """Join the group, however long that takes; return False when `stop` was set meanwhile."""
-        joining, stopping = asyncio.create_task(self._consumer.start()), asyncio.create_task(stop.wait())
-        await asyncio.wait({joining, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if joining.done():
-            joining.result()
-            return True
-        joining.cancel()
-        await asyncio.gather(joining, return_exceptions=True)
-        return False
 
     async def _poll(self, stop: asyncio.Event, committer: asyncio.Task[None]) -> None:
         while not stop.is_set():

@@ -24,6 +24,10 @@ def is_from_elsewhere(metadata: Mapping[str, str]) -> bool:
     return metadata.get(_ELSEWHERE_FIELD) == _ELSEWHERE
 
 
+class ElsewhereError(Exception):
+    """A day's files were written from raw objects that the own archive does not hold."""
+
+
 class ForeignObjectError(Exception):
     """An object lies under a key of ours without metadata of ours."""
 

@@ -20,11 +20,11 @@ from aiokafka.errors import KafkaError
 from sinks.lake import NoStackError
 from sinks.layout import LayoutError
 from sinks.line_columns import UnreadableLineError
-from sinks.provenance import ForeignObjectError
+from sinks.provenance import ElsewhereError, ForeignObjectError
 from sinks.raw_days import RawHoleError
 from sinks.rebuild_lines import BrokenObjectError
 from sinks.reconcile_day import Finding, Stack
-from sinks.reconcile_pass import ElsewhereError, Outcome, Untold
+from sinks.reconcile_pass import Outcome, Untold
 from sinks.reconcile_progress import Progress, progress
 from sinks.reconcile_range import reconcile, reconcile_days
 from sinks.reconcile_settle import NotSettledError

@@ -17,7 +17,7 @@ from sinks.file_rows import UnreadableFileError, read_rows
 from sinks.keys import ANALYTICS, FileKey
 from sinks.line_columns import UnreadableLineError
 from sinks.part_writers import PartWriters, together
-from sinks.provenance import ForeignObjectError, is_from_elsewhere
+from sinks.provenance import ElsewhereError, ForeignObjectError, is_from_elsewhere
 from sinks.raw_days import Chunk, Continuity, RawHoleError, list_chunks, raw_days_of, read_chunk
 from sinks.rebuild_lines import BrokenObjectError
 from sinks.rebuild_part import Order, Reading
@@ -29,11 +29,6 @@ from sinks.store import Store
 from streams.contract.days import DayRule, dt_of_ms
 from streams.contract.rows import Table
 from streams.contract.topics import EVENTS
-
-
-class ElsewhereError(Exception):
-    """A day's files were written from raw objects that the own archive does not hold."""
-
 
 #: Told how many raw objects are read, and of how many.
 Advance = Callable[[int, int], None]

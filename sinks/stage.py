@@ -18,6 +18,7 @@ from sinks.lanes import Lane
 from sinks.layout import settle_layout
 from sinks.raw_objects import RawObjects
 from sinks.settings import Settings
+from sinks.stopping import StoppedError, unless_stopped
 from sinks.store import Store
 from sinks.worker import TableLane
 from streams.brokers import Brokers
@@ -39,15 +40,10 @@ class ShardCountError(Exception):
 async def run_stage(settings: Settings, store: Store, stop: asyncio.Event) -> None:
     """Write files and raw objects until `stop` is set; raises what went wrong."""
     metrics.READY.labels(stage=_STAGE).set(0)
-    # A broker or lake that is away may keep this waiting for ever, with nothing yet to be written.
-    preparing = asyncio.create_task(_prepare(settings, store))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({preparing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not preparing.done():
-        preparing.cancel()
+    try:
+        groups = await unless_stopped(stop, _prepare(settings, store))
+    except StoppedError:  # with nothing yet to be written
         return
-    groups = preparing.result()
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(group.run(stop)) for group in groups]
         tasks.create_task(_keep_ready(groups, running))
