@@ -165,15 +165,12 @@ class ArchiveLane:
         for chunk in ended:
             await self._put(chunk, "closed")
         self._waiting_bytes -= sum(len(record.value or b"") + _RECORD_BYTES for record in batch)
-        metrics.ARCHIVED.inc(len(batch))
 
     async def _refresh(self) -> float | None:
         """Write the open chunk if it is due; return the seconds until it will be (None: nothing is to be written)."""
         chunk = self._chunks.open
-        if chunk is None:
+        if chunk is None or chunk.last < self._durable:
             self._settle(self._chunks.next)
-            return None
-        if chunk.last < max(self._durable, self._chunks.least_last):
             return None
         wait_s = self._put_at + self._refresh_s - time.monotonic()
         if wait_s > 0 and not self._flush:

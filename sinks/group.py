@@ -131,6 +131,8 @@ class Group:
             self._consumer.pause(partition)
             # aiokafka raises for a partition without a position, paused or not; the lane's task sets the right one.
             self._consumer.seek(partition, 0)
+        for topic, partition in self._held.keys() - assigned:
+            metrics.let_go(topic, partition)
         self._held = {partition: self._held.get(partition) or self._new(partition) for partition in assigned}
         for partition, held in self._held.items():
             held.ending = False

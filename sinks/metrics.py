@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
@@ -50,7 +51,13 @@ LAG: Final = Gauge(
 ROWS: Final = Gauge(
     "watchtime_sinks_rows_held", "Rows of daily tables in memory.", ["topic", "partition"], registry=REGISTRY
 )
-ARCHIVED: Final = Counter("watchtime_sinks_archived_lines", "Lines put into raw objects' content.", registry=REGISTRY)
 RESTORES: Final = Counter(
     "watchtime_sinks_restores", "Times a partition was read from where its objects begin.", ["topic"], registry=REGISTRY
 )
+
+
+def let_go(topic: str, partition: int) -> None:
+    """Drop a partition's figures: its next holder tells them, and a last one left here would keep an alarm up."""
+    for gauge in (DIRTY_SECONDS, LAG, ROWS):
+        with contextlib.suppress(KeyError):
+            gauge.remove(topic, str(partition))

@@ -30,9 +30,9 @@ def row(offset, row_id, watch_ms, *, dt=DT, generation=0):
     return ConsumerRecord(CHANNEL.topic, 0, offset, NOW, 1, key, value, None, len(key), len(value or b""), headers)
 
 
-def lane_on(store, *, refresh_s=0.05, topic_id=TOPIC_ID):
+def lane_on(store, *, refresh_s=0.05, topic_id=TOPIC_ID, shard=0):
     destination = Destination(store=store, form="parquet", shards=1, refresh_s=refresh_s)
-    return TableLane(CHANNEL, 0, topic_id, destination, now_ms=lambda: NOW)
+    return TableLane(CHANNEL, shard, topic_id, destination, now_ms=lambda: NOW)
 
 
 async def write_all(lane, records, *, end=None):

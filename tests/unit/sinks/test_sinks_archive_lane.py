@@ -9,6 +9,7 @@ import uuid
 
 from aiokafka.structs import ConsumerRecord
 
+from sinks import metrics
 from sinks.archive import MAX_WAITING_BYTES, ArchiveLane
 from sinks.keys import RAW
 from sinks.raw_objects import RawObjects
@@ -171,3 +172,19 @@ async def test_records_that_the_lake_does_not_take_stop_the_feed():
         gate.set()
         await until(lambda: not lane.full)
         await until(lambda: lane.done() == offset)
+
+
+async def test_what_is_read_again_after_a_restart_does_not_count_as_unwritten():
+    store = MemoryStore()
+    log = [event(0), event(1), event(2)]
+    await archive(lane_on(store), log)
+    lane = lane_on(store)
+    lane.feed(log[await lane.locate(0, 3) :], 3)
+
+    def age():
+        lane.observe(0)
+        return metrics.REGISTRY.get_sample_value("watchtime_sinks_dirty_seconds", {"topic": EVENTS, "partition": "3"})
+
+    assert age() > 0
+    async with running(lane):
+        await until(lambda: age() == 0)
