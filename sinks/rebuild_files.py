@@ -98,8 +98,7 @@ def _readable(table: Table, found: dict[FileKey, StoredObject | None], drift: Dr
         try:
             files.append(read_rows(table, name, stored.body))
         except UnreadableFileError as error:
-            drift.differing += 1
-            drift.examples.append({"table": table.name, "dt": name.dt, "id": name.encode(), "error": str(error)})
+            drift.add_unreadable(table, name.dt, name.encode(), str(error))
     return files
 
 
