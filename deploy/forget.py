@@ -27,11 +27,13 @@ from deploy.errors import DeployError
 from deploy.forget_topics import ControlRecord, bury_old_rows, bury_old_shares, send_control
 from gateway.lists import revoke
 from sinks.anonymise import Anonymiser
+from sinks.file_rows import UnreadableFileError
 from sinks.forget_raw import Bound, OpenChunkError, RawOutcome, forget_in_raw
 from sinks.forget_rows import forget_in_files
 from sinks.keys import topic8
 from sinks.lake import NoStackError
 from sinks.progress import Report, reporting
+from sinks.provenance import ForeignObjectError
 from sinks.rebuild_files import ChangedMeanwhileError
 from sinks.rebuild_lines import BrokenObjectError
 from sinks.reconcile_day import Stack
@@ -53,12 +55,14 @@ _FORGOTTEN_AFTER: Final = {
 ERRORS: Final = (
     BrokenObjectError,
     ChangedMeanwhileError,
+    ForeignObjectError,
     KafkaError,
     NoStackError,
     NotSettledError,
     OpenChunkError,
     StoreError,
     TopicIdError,
+    UnreadableFileError,
 )
 
 

@@ -118,10 +118,11 @@ async def _forget_in(store: Store, key: str, anonymiser: Anonymiser, bound: Boun
 def _is_final(key: str, stored: StoredObject, bound: Bound) -> bool:
     """Tell whether an object may hold lines from before the control record and is never written again."""
     chunk = ChunkKey.parse(key)
-    if chunk is None:
+    # Nobody writes the chunks of a topic that is no more, closed or not.
+    if chunk is None or chunk.topic8 != bound.topic8:
         return True
     provenance = ChunkProvenance.decode(key, stored.stat.metadata)
-    if (chunk.topic8, chunk.partition) != (bound.topic8, bound.partition):
+    if chunk.partition != bound.partition:
         return provenance.state == "closed"
     # The control record ended its chunk, so that one which goes further has nothing from before it.
     if provenance.last > bound.offset:

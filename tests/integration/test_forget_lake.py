@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import uuid
 
 import orjson
 import pytest
@@ -12,15 +13,16 @@ from sinks.anonymise import Anonymiser
 from sinks.folder import FolderStore
 from sinks.forget_raw import Bound, OpenChunkError, forget_in_raw
 from sinks.forget_rows import forget_in_files
-from sinks.keys import topic8
+from sinks.keys import ChunkKey, topic8
 from sinks.lake import Lake
-from sinks.provenance import FileProvenance
+from sinks.provenance import ChunkProvenance, FileProvenance
 from sinks.rebuild import Rebuild, Wish
 from sinks.rebuild_part import Reading
 from sinks.rebuild_shape import Shape
 from sinks.reconcile_day import Stack
 from sinks.store import PreconditionFailed
 from streams.contract.rows import CLIENT
+from streams.contract.topics import EVENTS
 from tests.lakes import TOPIC_ID, LiveLake, files, put_over
 
 NOW = 1_767_665_100_000  # 2026-01-06T02:05:00Z
@@ -150,6 +152,22 @@ async def test_an_archive_that_is_behind_is_not_touched(lake):
 
     with pytest.raises(OpenChunkError, match="still open"):
         await forget_in_raw(store, Anonymiser(ids[0], KEY), bound_of(place), quiet)
+
+
+async def test_a_chunk_that_a_topic_of_before_left_open_is_made_anonymous_too(lake):
+    live, ids, store, _ = lake
+    place = live.forget(ids[0], NOW)
+    await live.write(store)
+    before = uuid.UUID(int=5)
+    line = orjson.dumps({"event_type": "x", "event_ts": 1, "tab_id": "t", "received_at": NOW, "client_id": ids[0]})
+    said = ChunkProvenance(topic=EVENTS, topic_id=str(before), partition=place[0], first=7, last=7, state="open")
+    key = ChunkKey(DAYS[0], EVENTS, topic8(before), place[0], 7).encode()
+    await put_over(store, key, gzip.compress(line + b"\n"), said.encode())
+
+    await forget_in_raw(store, Anonymiser(ids[0], KEY), bound_of(place), quiet)
+
+    assert ids[0].encode() not in await whole(store)
+    assert (await store.head(key)).metadata == said.encode()
 
 
 async def test_objects_of_the_reference_are_made_anonymous_too(lake):
