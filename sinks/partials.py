@@ -29,7 +29,6 @@ from urllib.parse import unquote, urlsplit
 
 import duckdb
 
-from sinks.layout import recorded_day_rule
 from sinks.patience import Patience, patiently
 from sinks.progress import Report
 from sinks.rebuild_count import counted
@@ -82,11 +81,8 @@ async def write_partials(stack: Stack, dt: str, folder: Path, report: Report) ->
     store = stack.lake.store()
     report("listing raw objects")
     findings = await find_objects([Source(stack.lake.url, store, foreign=False)], dt, dedupe=False)
-    day_rule = await recorded_day_rule(store) or stack.day_rule
-    async with counted(findings.objects, dt, day_rule, reading=Reading(), folder=folder, report=report) as (
-        recount,
-        _,
-    ):
+    rule = await stack.rule_of_days(store)
+    async with counted(findings.objects, dt, rule, reading=Reading(), folder=folder, report=report) as (recount, _):
         made = documents(recount.connection, dt, findings.objects, bucket_of(stack.lake.url))
         events = recount.events()
     written = []

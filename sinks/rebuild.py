@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sinks.keys import ANALYTICS
-from sinks.layout import recorded_day_rule, settle_layout
+from sinks.layout import settle_layout
 from sinks.progress import Report
 from sinks.rebuild_count import counted
 from sinks.rebuild_files import Day, Plan, plan_files, write_file
@@ -158,7 +158,7 @@ class Rebuild:
     async def _day_rule(self) -> DayRule:
         if await recorded_shape(self._store) is None:
             self._new_rule = self._stack.day_rule
-        return await recorded_day_rule(self._store) or self._stack.day_rule
+        return await self._stack.rule_of_days(self._store)
 
     async def _tables(self) -> list[Table]:
         client_table = self._stack.client_table

@@ -15,7 +15,7 @@ import duckdb
 
 from sinks import reconcile_sql as sql
 from sinks.reconcile_window import Window
-from streams.contract.days import DAY_RULES, DayRule
+from streams.contract.days import DayRule
 from streams.contract.rows import TABLES, Table
 
 #: What DuckDB may hold, beside which the process and its workers stay under 2 GiB.
@@ -40,8 +40,6 @@ class Recount:
 
     def __init__(self, dt: str, day_rule: DayRule, folder: Path | None) -> None:
         """Prepare an empty recount of `dt`; `folder` takes the database and what spills (None: all in memory)."""
-        if day_rule not in DAY_RULES:
-            raise ValueError(f"STREAMS_DAY is {day_rule!r}; it must be one of {', '.join(DAY_RULES)}")
         self.dt = dt
         self.day_rule: Final = day_rule
         self.connection: Final = duckdb.connect(folder / "recount.duckdb" if folder else ":memory:")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ from typing import Any
 import orjson
 
 from sinks.lake import Lake, NoStackError, endpoints, lake_of
+from sinks.layout import recorded_day_rule
 from sinks.raw_days import Continuity, RawHoleError
 from sinks.reconcile_settle import Log, Offsets
+from sinks.store import Store
 from streams.brokers import Brokers, BrokersError, Security
 from streams.connect import check
-from streams.contract.days import DayRule
-
-Report = Callable[[str], None]
+from streams.contract.days import DAY_RULES, DayRule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,16 @@ class Stack:
             bootstrap_servers=brokers.servers,
             security=brokers.security,
             group=found.get("group") or environ.get("WATCHTIME_GROUP") or "watchtime",
-            day_rule=environ.get("STREAMS_DAY") or _recorded_day_rule(data_dir),  # type: ignore[arg-type] # judged by Recount
+            day_rule=environ.get("STREAMS_DAY") or _recorded_day_rule(data_dir),  # type: ignore[arg-type] # see below
             client_table=client_table,
         )
+
+    async def rule_of_days(self, store: Store) -> DayRule:
+        """Return the rule that the lake has recorded, else the stack's own; NoStackError when that is none."""
+        rule = await recorded_day_rule(store) or self.day_rule
+        if rule not in DAY_RULES:
+            raise NoStackError(f"STREAMS_DAY is {rule!r}; it must be one of {', '.join(DAY_RULES)}")
+        return rule
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,12 +17,13 @@ from sinks.file_rows import UnreadableFileError, read_rows
 from sinks.keys import ANALYTICS, FileKey
 from sinks.line_columns import UnreadableLineError
 from sinks.part_writers import PartWriters, together
+from sinks.progress import Report
 from sinks.provenance import ElsewhereError, ForeignObjectError, is_from_elsewhere
 from sinks.raw_days import Chunk, Continuity, RawHoleError, list_chunks, raw_days_of, read_chunk
 from sinks.rebuild_lines import BrokenObjectError
 from sinks.rebuild_part import Order, Reading
 from sinks.reconcile_compare import Drift, compare, load_files
-from sinks.reconcile_day import Finding, Report, check_ends
+from sinks.reconcile_day import Finding, check_ends
 from sinks.reconcile_rolling import RollingRecount
 from sinks.reconcile_settle import Log, Offsets
 from sinks.store import Store

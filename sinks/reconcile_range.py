@@ -14,12 +14,10 @@ from contextlib import aclosing
 from typing import Final
 
 from sinks.keys import topic8
-from sinks.lake import NoStackError
-from sinks.layout import recorded_day_rule
-from sinks.reconcile_day import Finding, Report, Stack
+from sinks.progress import Report
+from sinks.reconcile_day import Finding, Stack
 from sinks.reconcile_pass import Advance, Compared, Outcome, Pass, Source, Untold
 from sinks.reconcile_settle import Log, NotSettledError, settle
-from streams.contract.days import DAY_RULES
 from streams.contract.rows import CLIENT
 from streams.contract.topics import EVENTS, daily_tables
 from streams.topic_id import topic_ids
@@ -41,9 +39,7 @@ async def reconcile_days(
 ) -> AsyncGenerator[Outcome, None]:
     """Yield the answer for each day, in order but for open days that need another look."""
     store = stack.lake.store()
-    day_rule = await recorded_day_rule(store) or stack.day_rule
-    if day_rule not in DAY_RULES:
-        raise NoStackError(f"STREAMS_DAY is {day_rule!r}; it must be one of {', '.join(DAY_RULES)}")
+    day_rule = await stack.rule_of_days(store)
     deadline = time.monotonic() + wait_s
     ids = await topic_ids(stack.brokers, [EVENTS])
     async with Log(stack.brokers) as log:

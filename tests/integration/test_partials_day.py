@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections import Counter
@@ -10,7 +11,7 @@ import pytest
 
 from sinks.folder import FolderStore
 from sinks.keys import ChunkKey
-from sinks.lake import Lake
+from sinks.lake import Lake, NoStackError
 from sinks.partials import bucket_of, write_partials
 from sinks.reconcile_day import Stack
 from tests.lakes import DAYS, NOW, files, watched_lake
@@ -101,6 +102,14 @@ async def test_documents_of_a_day_add_up_to_its_files(lake, tmp_path, dt):
     for doc in docs:
         metrics.update(doc["metrics"])
     assert {name: ingest[name] for name in docs[0]["metrics"]} == {name: metrics[name] for name in docs[0]["metrics"]}
+
+
+async def test_a_rule_of_days_that_is_none_is_named(lake, tmp_path):
+    store, stack = lake
+    await watched_lake().write(store)
+
+    with pytest.raises(NoStackError, match="STREAMS_DAY is 'lunar'"):
+        await write_partials(dataclasses.replace(stack, day_rule="lunar"), DAYS[0], tmp_path / "work", quiet)
 
 
 async def test_a_second_run_replaces_what_has_grown_and_nothing_else(lake, tmp_path):

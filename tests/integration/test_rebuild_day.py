@@ -10,6 +10,8 @@ import pytest
 
 from deploy.viewers import Audience
 from sinks.folder import FolderStore
+from sinks.lake import NoStackError
+from sinks.layout import settle_layout
 from sinks.provenance import FileProvenance
 from sinks.raw_days import RawHoleError
 from sinks.rebuild import NothingCountedError, Rebuild, is_young
@@ -140,6 +142,19 @@ async def test_a_part_of_an_object_that_has_changed_since_is_made_again(tmp_path
     outcome = await rebuild(tmp_path, DAYS[1])
 
     assert outcome.differing == 0
+
+
+async def test_a_rule_of_days_that_is_none_is_named_unless_the_lake_knows_its_own(tmp_path):
+    store = FolderStore(tmp_path / "lake")
+    await watched_lake().write(store)
+    right = await files(store)
+
+    with pytest.raises(NoStackError, match="STREAMS_DAY is 'lunar'; it must be one of event, received, local"):
+        await rebuild(tmp_path, DAYS[0], day_rule="lunar")
+    await settle_layout(store, "jsonl", 1, day_rule="event")
+    await rebuild(tmp_path, DAYS[0], day_rule="lunar")
+
+    assert right == await files(store)
 
 
 async def test_a_hole_in_the_archive_is_refused(tmp_path):
