@@ -104,7 +104,12 @@ def _agreed(question: str) -> bool:
 
 def _describe(plan: RefoldPlan) -> str:
     records = sum(plan.ends[p] - begin for p, begin in plan.begins.items())
-    days = f"days from {plan.first_dt} on (older ones keep their rows)" if plan.first_dt else "every day"
+    days = (
+        f"days from {plan.first_dt} on; of the days before, the raw topic has not all records: they keep their rows "
+        "and take no more events, `watchtime rebuild` writes them from the archive"
+        if plan.first_dt
+        else "every day"
+    )
     return f"generation {plan.generation}: {records} raw records to fold again, {days}"
 
 

@@ -135,9 +135,8 @@ class Dedupe:
 
     def __init__(self, hash_key: bytes) -> None:
         self._hash_key = hash_key
-        #: Sequence numbers counted as seen without having been seen; epochs that left. For metrics.
+        #: Sequence numbers counted as seen without having been seen. For a metric.
         self.given_up = 0
-        self.epochs_dropped = 0
         #: What is to be written of torn epochs, beyond one record of a common size each; whoever writes sets it to 0.
         self.torn = 0
 
@@ -163,7 +162,6 @@ class Dedupe:
             oldest = min(client.epochs, key=lambda known: client.epochs[known].touched)
             del client.epochs[oldest]
             client.changed_epochs |= {oldest}
-            self.epochs_dropped += 1
         epoch = client.epochs[name] = Epoch([], at)
         return epoch
 

@@ -65,7 +65,12 @@ class FoldSettings:
         for name in _FIXED:
             stored, running = getattr(marker, name), getattr(mine, name)
             if stored != running:
+                other = (
+                    "a new stack folds under the new one"
+                    if name in {"partitions", "shards"}
+                    else "`watchtime refold` folds the raw topic again under the new one"
+                )
                 raise SettingsChangedError(
                     f"partition {p} of watch.state was folded with {name}={stored!r}, this worker has {running!r}: "
-                    "go back to the old one, or `watchtime refold` to fold the raw topic again under the new one"
+                    f"go back to the old one, or {other}"
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -201,3 +202,5 @@ class FoldingOwner:
         if self._producer is not None:
             await self._producer.stop()
             self._producer = None
+        with contextlib.suppress(KeyError):  # let go of before anything was told
+            metrics.CLIENTS.remove(str(self._p))

@@ -121,10 +121,8 @@ class PartitionState:
             if channel is not None:
                 video.name_channel(channel, delivered_ms)
             add(dt, "hour", _HOUR_IDS[hour], column, amount, at)
-            if self._settings.client_table:
-                client_id = event.client_id or event.client_session_id
-                if client_id and not client_id.startswith(FORGOTTEN_PREFIX):
-                    add(dt, "client", client_id, column, amount, at)
+            if self._settings.client_table and client_id and not client_id.startswith(FORGOTTEN_PREFIX):
+                add(dt, "client", client_id, column, amount, at)
         if channel is not None:
             add(dt, "channel", channel, column, amount, at)
 

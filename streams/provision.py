@@ -7,7 +7,8 @@ neither can be mended later, so nothing starts on such topics.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,17 +44,37 @@ class Found:
 async def provision(brokers: Address, partitions: int, shards: int, *, replication: int, client_table: bool) -> None:
     """Create the missing topics of a stack with P = `partitions` and Q = `shards`, and check all of them."""
     wanted = topics(partitions, shards, client_table=client_table)
+    async with _admin(brokers) as admin:
+        found = await _existing(admin, wanted)
+        # Nothing is made under settings that do not fit what is there.
+        refuse_differences(wanted, found)
+        missing = [topic for topic in wanted if topic.name not in found]
+        if missing:
+            await _create(admin, missing, replication)
+            refuse_differences(missing, await _describe(admin, [topic.name for topic in missing]))
+
+
+async def existing_topics(brokers: Address, wanted: Sequence[Topic]) -> dict[str, Found]:
+    """Return those of the topics that exist, as they are."""
+    async with _admin(brokers) as admin:
+        return await _existing(admin, wanted)
+
+
+@asynccontextmanager
+async def _admin(brokers: Address) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(**client_options(brokers), request_timeout_ms=REQUEST_TIMEOUT_MS)
     try:
         await admin.start()
-        present = await admin.list_topics()
-        await _create(admin, [topic for topic in wanted if topic.name not in present], replication)
-        found = await _describe(admin, [topic.name for topic in wanted])
+        yield admin
     except (KafkaError, OSError, TimeoutError) as error:
         raise ProvisionError(f"the broker at {brokers} did not answer: {error!r}; is it running?") from error
     finally:
         await admin.close()
-    complaints = [text for topic in wanted for text in differences(topic, found[topic.name])]
+
+
+def refuse_differences(wanted: Iterable[Topic], found: Mapping[str, Found]) -> None:
+    """Raise ProvisionError when a topic that exists is not as wanted."""
+    complaints = [text for topic in wanted if topic.name in found for text in differences(topic, found[topic.name])]
     if complaints:
         raise ProvisionError("\n".join(complaints))
 
@@ -87,8 +108,6 @@ def _durable(config: dict[str, str], replication: int) -> dict[str, str]:
 
 
 async def _create(admin: AIOKafkaAdminClient, wanted: Sequence[Topic], replication: int) -> None:
-    if not wanted:
-        return
     answer = await admin.create_topics(
         [
             NewTopic(topic.name, topic.partitions, replication, topic_configs=_durable(topic.config, replication))
@@ -100,6 +119,12 @@ async def _create(admin: AIOKafkaAdminClient, wanted: Sequence[Topic], replicati
         # Somebody else created it between the listing and now: it is checked like any other.
         if code not in (0, TopicAlreadyExistsError.errno):
             raise ProvisionError(f"topic {name} was not created: {for_code(code).__name__}: {message[0] or ''}")
+
+
+async def _existing(admin: AIOKafkaAdminClient, wanted: Sequence[Topic]) -> dict[str, Found]:
+    present = await admin.list_topics()
+    names = [topic.name for topic in wanted if topic.name in present]
+    return await _describe(admin, names) if names else {}
 
 
 async def _describe(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, Found]:

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError
 
 from streams.brokers import Address
 from streams.connect import client_options
 from streams.contract import topics
 from streams.contract.days import dt_of_ms, shift_dt
+from streams.contract.rows import TABLE_BY_TOPIC
 from streams.fold_settings import FoldSettings, Generation
 from streams.groundwork import fold_settings_of, lay
-from streams.restore import begin_offset, committed_reader, end_offset, read_compacted
+from streams.provision import Found, existing_topics, refuse_differences
+from streams.restore import batches_before, begin_offset, committed_reader, end_offset, read_compacted
 from streams.settings import Settings
 from streams.state_records import (
     FOLDED_KEY_PREFIX,
@@ -39,7 +42,9 @@ from streams.transactions import FencedProducer, Record
 #: A member that did not say goodbye keeps its group from being changed for one session timeout.
 _GROUP_WAIT_S: Final = 30.0
 _RETRY_S: Final = 0.5
-#: A record reaches days up to one before its delivery (the viewer's own day), and its own day was cut in two.
+_DROPPED: Final = (topics.STATE, topics.PARTIALS)
+#: A record that is gone may have counted as late as the day after its delivery (the viewer's own day), so the second
+#: day after it is the first whole one.
 _INCOMPLETE_DAYS: Final = 2
 
 
@@ -60,8 +65,8 @@ class RefoldPlan:
 async def prepare_refold(settings: Settings) -> RefoldPlan:
     """Drop state and partials and mark every partition for folding from its first raw offset."""
     fold_settings = await fold_settings_of(settings)
-    plan = await _plan(settings, fold_settings)
-    await _delete_topics(settings.brokers, [topics.STATE, topics.PARTIALS])
+    plan = await _plan(settings)
+    await _delete_topics(settings.brokers, _DROPPED)
     await lay(settings)
     # The sums learn of the refold before any partition can be folded.
     for shard in range(settings.shards):
@@ -72,10 +77,14 @@ async def prepare_refold(settings: Settings) -> RefoldPlan:
     return plan
 
 
-async def _plan(settings: Settings, fold_settings: FoldSettings) -> RefoldPlan:
+async def _plan(settings: Settings) -> RefoldPlan:
+    wanted = topics.topics(settings.partitions, settings.shards, client_table=settings.client_table)
+    found = await existing_topics(settings.brokers, wanted)
+    # Nothing is dropped under settings that do not fit the topics that stay.
+    refuse_differences((topic for topic in wanted if topic.name not in _DROPPED), found)
     begins, ends, first_ms = {}, {}, 0
     async with committed_reader(settings.brokers) as reader:
-        generation = await _newest_generation(reader, settings, fold_settings)
+        generation = await _newest_generation(reader, found)
         for p in range(settings.partitions):
             raw = TopicPartition(topics.EVENTS, p)
             begins[p], ends[p] = await begin_offset(reader, raw), await end_offset(reader, raw)
@@ -87,7 +96,10 @@ async def _plan(settings: Settings, fold_settings: FoldSettings) -> RefoldPlan:
 
 
 async def _first_ms(reader: AIOKafkaConsumer, raw: TopicPartition, begin: int, end: int) -> int:
-    """Return the broker time of the oldest raw record; of an empty partition: now."""
+    """Return the broker time of the oldest raw record: what is gone is older. Of an empty partition: now.
+
+    The topic's retention would often tell an older time, but it may have been another one when records went.
+    """
     if begin == end:
         return int(time.time() * 1_000)
     reader.assign([raw])
@@ -96,34 +108,29 @@ async def _first_ms(reader: AIOKafkaConsumer, raw: TopicPartition, begin: int, e
     return int(record.timestamp)
 
 
-async def _newest_generation(reader: AIOKafkaConsumer, settings: Settings, fold_settings: FoldSettings) -> int:
+async def _newest_generation(reader: AIOKafkaConsumer, found: Mapping[str, Found]) -> int:
     """Return the greatest generation that markers and published rows name: either may be lost."""
     newest = 0
-    present = await reader.topics()
-    if topics.STATE in present:
-        for p in range(settings.partitions):
-            state = TopicPartition(topics.STATE, p)
-            stored = await read_compacted(reader, state, await end_offset(reader, state))
-            if MARKER_KEY in stored:
-                newest = max(newest, decode(Marker, stored[MARKER_KEY]).generation)
-    for table in topics.daily_tables(client_table=fold_settings.client_table):
-        for shard in range(settings.shards) if table.topic in present else ():
-            newest = max(newest, await _generation_in(reader, TopicPartition(table.topic, shard)))
+    for name, topic in found.items():
+        for partition in (TopicPartition(name, number) for number in range(topic.partitions)):
+            if name == topics.STATE:
+                stored = await read_compacted(reader, partition, await end_offset(reader, partition))
+                if MARKER_KEY in stored:
+                    newest = max(newest, decode(Marker, stored[MARKER_KEY]).generation)
+            elif name in TABLE_BY_TOPIC:
+                newest = max(newest, await _generation_in(reader, partition))
     return newest
 
 
 async def _generation_in(reader: AIOKafkaConsumer, partition: TopicPartition) -> int:
-    newest, end = 0, await end_offset(reader, partition)
-    reader.assign([partition])
-    reader.seek(partition, await begin_offset(reader, partition))
-    while await reader.position(partition) < end:
-        fetched = await reader.getmany(partition, timeout_ms=1_000)
-        for record in fetched.get(partition, ()):
+    newest = 0
+    async for records in batches_before(reader, partition, await end_offset(reader, partition)):
+        for record in records:
             newest = max(newest, int(dict(record.headers).get(topics.GENERATION_HEADER, b"0")))
     return newest
 
 
-async def _delete_topics(brokers: Address, names: list[str]) -> None:
+async def _delete_topics(brokers: Address, names: Sequence[str]) -> None:
     admin = AIOKafkaAdminClient(**client_options(brokers))
     await admin.start()
     try:
@@ -134,7 +141,7 @@ async def _delete_topics(brokers: Address, names: list[str]) -> None:
         deadline = time.monotonic() + _GROUP_WAIT_S
         while set(names) & set(await admin.list_topics()):
             if time.monotonic() > deadline:
-                raise RefoldError(f"the topics {names} are still there {_GROUP_WAIT_S:.0f} s after their deletion")
+                raise RefoldError(f"{' and '.join(names)} are still there {_GROUP_WAIT_S:.0f} s after their deletion")
             await asyncio.sleep(_RETRY_S)
     finally:
         await admin.close()
@@ -183,8 +190,6 @@ async def _reset_group(settings: Settings, plan: RefoldPlan) -> None:
         while True:
             try:
                 await consumer.commit(offsets)
-            except UnknownTopicOrPartitionError:
-                raise
             except KafkaError as error:
                 if time.monotonic() > deadline:
                     raise RefoldError(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -44,6 +44,18 @@ async def begin_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) ->
     return int((await consumer.beginning_offsets([partition]))[partition])
 
 
+async def batches_before(
+    consumer: AIOKafkaConsumer, partition: TopicPartition, end: int
+) -> AsyncIterator[Sequence[Any]]:
+    """Give the records of a partition before `end`, a fetch at a time."""
+    consumer.assign([partition])
+    consumer.seek(partition, await begin_offset(consumer, partition))
+    # The last offsets before the end may be transaction markers, which no record shows.
+    while await consumer.position(partition) < end:
+        fetched = await consumer.getmany(partition, timeout_ms=1_000, max_records=_MAX_RECORDS)
+        yield fetched.get(partition, ())
+
+
 async def read_compacted(
     consumer: AIOKafkaConsumer,
     partition: TopicPartition,
@@ -57,12 +69,8 @@ async def read_compacted(
     `old` takes up the keys whose last record was appended before `old_before_ms`.
     """
     latest: dict[bytes, bytes] = {}
-    consumer.assign([partition])
-    consumer.seek(partition, await begin_offset(consumer, partition))
-    # The last offsets before the end may be transaction markers, which no record shows.
-    while await consumer.position(partition) < end:
-        fetched = await consumer.getmany(partition, timeout_ms=1_000, max_records=_MAX_RECORDS)
-        for record in fetched.get(partition, ()):
+    async for records in batches_before(consumer, partition, end):
+        for record in records:
             if record.value is None:
                 latest.pop(record.key, None)
             else:

@@ -72,7 +72,8 @@ class Settings:
             replication=_number(environ, "STREAMS_REPLICATION", cls.replication, least=1),
             instance=environ.get("STREAMS_INSTANCE", cls.instance),
             session_timeout_ms=_number(environ, "STREAMS_SESSION_TIMEOUT_MS", cls.session_timeout_ms, least=1_000),
-            metrics_host=environ.get("STREAMS_METRICS_HOST", cls.metrics_host),
+            # Blank is as unset: a server would take it for every address.
+            metrics_host=environ.get("STREAMS_METRICS_HOST", "").strip() or cls.metrics_host,
             metrics_port=_number(environ, "STREAMS_METRICS_PORT", cls.metrics_port, least=0),
         )
 

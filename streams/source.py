@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -35,7 +36,8 @@ _POLL_MS: Final = 100
 _GROUP_COMMIT_S: Final = 0.5
 #: How long a stop waits for the broker: less than a supervisor waits for the stop.
 _LEAVE_S: Final = 1.5
-_A_DAY_MS: Final = 86_400_000
+#: How often the group is asked whether this worker is still in it.
+_WATCH_S: Final = 1.0
 
 log = structlog.get_logger()
 
@@ -71,12 +73,22 @@ class PartitionSource(Service):
             **client_options(self._settings.brokers),
             **member_options(self._group, self._settings.instance, self._settings.session_timeout_ms),
             rebalance_timeout_ms=self._settings.session_timeout_ms,
-            # Restoring reads through a consumer of its own and may take its time.
-            max_poll_interval_ms=_A_DAY_MS,
+            # A restore reads through a consumer of its own, and a worker without a partition does not poll at all.
+            max_poll_interval_ms=math.inf,
             fetch_max_wait_ms=_POLL_MS,
         )
         self._consumer.subscribe([self._topic], listener=_Listener(self))
         await self._consumer.start()
+
+    @Service.task
+    async def _watch_group(self) -> None:
+        """End the process on an error of the group: fetches raise it, but a worker without a partition has none."""
+        while not self.should_stop:
+            await self.sleep(_WATCH_S)
+            try:
+                self._consumer._coordinator.check_errors()  # noqa: SLF001 (aiokafka tells it nowhere else)
+            except Exception as error:  # noqa: BLE001 (whatever it is, it ends the process)
+                end_process(f"this worker cannot be a member of the group {self._group}", error)
 
     async def on_stop(self) -> None:
         """Finish the batches in flight and leave the group."""
@@ -216,7 +228,7 @@ class _Runner:
             await self._channel.put(Work(self._owner, records, done))  # type: ignore[arg-type]  # channels take any object
             await done
             self._working = False
-        if time.monotonic() >= self._group_commit_at:
+        if time.monotonic() >= self._group_commit_at and not self._stopping:  # a stop commits, with a limit on its time
             await self._commit_group_offset()
         if records and len(records) < DRAINED_RECORDS and not self._stopping:
             # A drained log is left alone for a moment, so that the next transaction is worth its cost.

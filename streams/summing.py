@@ -19,7 +19,7 @@ from streams.contract import topics
 from streams.contract.days import TOTALS_DAYS, dt_of_ms, shift_dt
 from streams.contract.keys import PartialKey, decode_daily_key
 from streams.contract.rows import Table
-from streams.restore import begin_offset, committed_reader, end_offset
+from streams.restore import batches_before, committed_reader, end_offset
 from streams.settings import Settings
 from streams.state_records import FOLDED_KEY_PREFIX, REFOLD_KEY, Folded, Refold, Share, decode
 from streams.totals import Totals
@@ -31,7 +31,6 @@ PUBLISH_EVERY_S: Final = 0.25
 MAX_ROWS: Final = 10_000
 #: Rows compared before others get their turn.
 _SLICE_ROWS: Final = 1_000
-_RESTORE_RECORDS: Final = 50_000
 _DROP_EVERY_S: Final = 3_600.0
 
 
@@ -72,11 +71,8 @@ class SummingOwner:
         return partials_end
 
     async def _read(self, reader: AIOKafkaConsumer, partition: TopicPartition, end: int, table: Table | None) -> None:
-        reader.assign([partition])
-        reader.seek(partition, await begin_offset(reader, partition))
-        while await reader.position(partition) < end:
-            fetched = await reader.getmany(partition, timeout_ms=1_000, max_records=_RESTORE_RECORDS)
-            for record in fetched.get(partition, ()):
+        async for records in batches_before(reader, partition, end):
+            for record in records:
                 if table is None:
                     self._put_share(record)
                 else:

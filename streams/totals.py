@@ -7,7 +7,7 @@ same generation; it is an error, never corrected in silence.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -36,6 +36,10 @@ class DailyRow(NamedTuple):
     #: None: the row is gone.
     value: bytes | None
     generation: int
+
+
+#: In place of a raw partition: the zeros of a row that no share is left of.
+_NOBODY: Final = -1
 
 
 class _Row:
@@ -89,15 +93,18 @@ class Totals:
     def _outdated_rows(self) -> Iterator[tuple[RowId, _Row]]:
         """Give the published rows of refolded days that no share is left of: they become zeros."""
         refold = self._refold
-        for row_id, row in self._rows.items() if refold else ():
-            if not row.shares and refold and row_id[0] >= refold.first_dt and row.published:
-                row.shares[0] = Share(counters=[], generation=refold.generation)
+        if refold is None:
+            return
+        for row_id, row in self._rows.items():
+            if not row.shares and row_id[0] >= refold.first_dt and row.published:
+                row.shares[_NOBODY] = Share(counters=[], generation=refold.generation)
                 yield row_id, row
 
     def put_share(self, key: PartialKey, share: Share) -> None:
         """Take the newest share of one raw partition."""
         row_id = (key.dt, key.kind, key.row_id)
         row = self._row(row_id)
+        row.shares.pop(_NOBODY, None)
         row.shares[key.p] = share
         self._changed[row_id] = row
 

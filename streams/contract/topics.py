@@ -21,7 +21,7 @@ COMPACTED_RETENTION_DAYS: Final = 35
 #: Header of a control record in `watch.events` (key: client_id, value: empty), and its one value.
 CONTROL_HEADER: Final = "control"
 CONTROL_FORGET: Final = b"forget"
-#: Header of partials and daily rows that were written after a refold; absent: generation 0.
+#: Header of daily rows that were written after a refold; absent: generation 0. Shares tell theirs in the value.
 GENERATION_HEADER: Final = "generation"
 
 # Consumer groups, behind the stack's group prefix; their committed offsets tell how far a stage is done.

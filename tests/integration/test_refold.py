@@ -8,10 +8,11 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from streams.contract import topics
-from streams.provision import provision
+from streams.provision import ProvisionError, provision
 from streams.refold import RefoldPlan, prepare_refold
 from streams.restore import committed_reader, end_offset, read_compacted
 from streams.settings import Settings
@@ -89,6 +90,17 @@ async def test_the_command_refolds_a_stack_that_others_run(
     async with workers(tmp_path / "again", server, group_prefix, ALONE):
         await settled(server, group_prefix)
         assert await published_rows(server) == before
+
+
+async def test_nothing_is_dropped_under_settings_that_do_not_fit_the_topics(
+    fresh_topics: FreshTopics, group_prefix: str
+) -> None:
+    server = await fresh_topics()
+    async with reader(server) as consumer:
+        before = await consumer.topics()
+        with pytest.raises(ProvisionError, match=r"watch.events has 4 partitions, expected 2"):
+            await prepare_refold(Settings(bootstrap_servers=server, group=group_prefix, partitions=2))
+        assert await consumer.topics() == before
 
 
 async def spoil_state(bootstrap_servers: str) -> int:

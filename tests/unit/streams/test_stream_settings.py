@@ -62,3 +62,7 @@ def test_every_variable_is_read():
 def test_a_value_that_cannot_be_used_is_named(variable, value):
     with pytest.raises(SettingsError, match=variable):
         Settings.from_env({variable: value})
+
+
+def test_a_blank_address_is_not_every_address():
+    assert Settings.from_env({"STREAMS_METRICS_HOST": " "}).metrics_host == "127.0.0.1"

@@ -166,6 +166,18 @@ def test_a_refold_holds_everything_back_until_each_partition_is_folded():
     assert totals.settled
 
 
+def test_zeros_that_a_refold_left_do_not_outlive_the_shares_that_are_read_later():
+    totals = Totals()
+    totals.put_published(CLIENT, DT, "ann", {"watch_ms_fg": 3}, 1)
+    totals.put_refold(Refold(v=1, generation=1, partitions=1, first_dt=""))
+    totals.put_folded(0, 1)
+    put(totals, 1, [3, 0, 0, 0], kind="client", row_id="ann", generation=1)
+    assert taken(totals) == []
+
+    totals.drop_share(PartialKey(DT, "client", "ann", 1))
+    assert taken(totals) == [("client_daily", b"2025-10-09|ann", None, 1)]
+
+
 def test_counters_of_an_older_shape_read_as_0():
     totals = Totals()
     totals.put_published(INGEST, DT, "", {"total_events": 1}, 0)
