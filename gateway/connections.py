@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final, cast
 
 from aiohttp import web
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from gateway.addresses import Proxies
 from gateway.settings import Settings
@@ -89,6 +90,7 @@ class Connections:
             connection.deadline_s = None
             connection.resting = False
             connection.headers_bytes = _COMPLETE
+            connection.body = request.content
         return connection
 
     def end(self, connection: Guarded) -> None:
@@ -134,6 +136,7 @@ class Guarded(asyncio.Protocol):
         "_tail",
         "_transport",
         "address",
+        "body",
         "deadline_s",
         "headers_bytes",
         "resting",
@@ -147,8 +150,10 @@ class Guarded(asyncio.Protocol):
         self.address = ""
         #: When it is cut off (monotonic seconds); None: a request is being answered.
         self.deadline_s: float | None = None
-        #: Whether it is between two requests, with nothing of the next one here.
+        #: Whether the latest request was answered, and nothing of the next one is here.
         self.resting = False
+        #: Its body: what comes before the end of it is no header, even after the answer.
+        self.body: StreamReader = EMPTY_PAYLOAD
         #: Bytes of headers that have come of a request; _COMPLETE: all.
         self.headers_bytes = 0
         #: The last of them, as the end of all headers may be cut in two.
@@ -169,7 +174,7 @@ class Guarded(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand on; the first bytes of a request start the clock of its headers."""
-        if self.resting:
+        if self.resting and self.body.is_eof():
             self.resting = False
             self.deadline_s = self._of.monotonic_s() + self._of.header_timeout_s
             self.headers_bytes = 0

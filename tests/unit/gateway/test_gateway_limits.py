@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from gateway import app
 from gateway.buckets import Buckets
 from gateway.settings import Settings
 from gateway.tokens import Key, sign
@@ -164,6 +165,58 @@ async def test_a_body_is_no_header_however_the_bytes_arrive(start_gateway, sizes
         while (await reader.readline()).strip():
             pass
         await reader.readexactly(len(b'{"ok":false,"error":"Invalid JSON"}'))
+    writer.close()
+
+
+async def refused_unread(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *framing: str) -> None:
+    """Send the headers of a POST that is refused by them alone; return when that was heard."""
+    writer.write("\r\n".join(["POST /ingest HTTP/1.1", "Host: localhost", *framing, "", ""]).encode())
+    assert (await reader.readline()).split()[1] == b"415"
+    while (line := await reader.readline()).strip():
+        if line.startswith(b"Content-Length"):
+            length = int(line.split()[1])
+    await reader.readexactly(length)
+
+
+async def test_the_rest_of_a_refused_body_is_no_header(start_gateway):
+    """It may be longer than headers may be and take longer than they may; then the connection goes on."""
+    gateway = await start_gateway(max_all_headers_bytes=1_024, header_timeout_s=0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    for _ in range(2):
+        await refused_unread(reader, writer, "Content-Type: text/plain", "Content-Length: 200000")
+        for _ in range(10):
+            writer.write(b"x" * 20_000)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+            gateway.connections.sweep()
+
+    for reason in ("headers_bytes", "header_time"):
+        assert gateway.metric("watchtime_gateway_refusals_total", reason=reason) == 0
+    writer.write(b"GET /hea")  # headers again: these have a limit
+    assert await closed(reader)
+    assert gateway.metric("watchtime_gateway_refusals_total", reason="header_time") == 1
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("framing", "drop"),
+    [("Content-Length: 200000000", b"x"), ("Transfer-Encoding: chunked", b"1\r\nx\r\n")],
+)
+async def test_a_refused_body_that_never_ends_does_not_hold_the_connection(start_gateway, monkeypatch, framing, drop):
+    monkeypatch.setattr(app, "_LINGERING_S", 0.2)
+    gateway = await start_gateway()
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    await refused_unread(reader, writer, "Content-Type: text/plain", framing)
+
+    async def drip() -> None:
+        while True:
+            writer.write(drop)
+            await asyncio.sleep(0.02)
+
+    dripping = asyncio.create_task(drip())
+    assert await closed(reader)
+    dripping.cancel()
+    await gateway.alone()
     writer.close()
 
 
