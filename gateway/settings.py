@@ -139,9 +139,10 @@ class Settings:
         except BrokersError as error:
             raise SettingsError(str(error)) from error
         return cls(
-            host=environ.get("GATEWAY_HOST", cls.host),
+            # Blank is as unset: a server would take it for every address.
+            host=environ.get("GATEWAY_HOST", "").strip() or cls.host,
             port=whole("port", _MAX_PORT),
-            metrics_host=environ.get("GATEWAY_METRICS_HOST", cls.metrics_host),
+            metrics_host=environ.get("GATEWAY_METRICS_HOST", "").strip() or cls.metrics_host,
             metrics_port=whole("metrics_port", _MAX_PORT),
             workers=whole("workers", 256, least=1),
             cors_origins=variables.origins(environ.get("GATEWAY_CORS_ORIGINS", "")),

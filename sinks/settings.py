@@ -83,7 +83,8 @@ class Settings:
             instance=environ.get("SINKS_INSTANCE", cls.instance),
             session_timeout_ms=_number(environ, "SINKS_SESSION_TIMEOUT_MS", cls.session_timeout_ms, least=1_000),
             client_table=client_table == "on",
-            metrics_host=environ.get("SINKS_METRICS_HOST", cls.metrics_host),
+            # Blank is as unset: a server would take it for every address.
+            metrics_host=environ.get("SINKS_METRICS_HOST", "").strip() or cls.metrics_host,
             metrics_port=_number(environ, "SINKS_METRICS_PORT", cls.metrics_port, least=0, most=_MAX_PORT),
         )
 

@@ -67,13 +67,19 @@ def test_all_can_be_set():
         ("GATEWAY_HOST", "0.0.0.0"),  # noqa: S104 - the point of the test
         ("GATEWAY_HOST", "192.168.1.2"),
         ("GATEWAY_HOST", "::"),
-        ("GATEWAY_HOST", ""),
         ("GATEWAY_HOST", "gateway"),
     ],
 )
 def test_a_wrong_value_names_its_variable(variable, value):
     with pytest.raises(SettingsError, match=variable):
         Settings.from_env({variable: value})
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_address_is_not_every_address(blank):
+    settings = Settings.from_env({"GATEWAY_HOST": blank, "GATEWAY_METRICS_HOST": blank})
+
+    assert (settings.host, settings.metrics_host) == ("127.0.0.1", "127.0.0.1")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1", "LOCALHOST"])

@@ -75,3 +75,7 @@ def test_every_setting_has_its_variable():
 def test_a_wrong_value_is_told_with_its_variable(name, value):
     with pytest.raises(SettingsError, match=name):
         Settings.from_env(LAKE | {name: value})
+
+
+def test_a_blank_address_is_not_every_address():
+    assert Settings.from_env(LAKE | {"SINKS_METRICS_HOST": " "}).metrics_host == "127.0.0.1"
