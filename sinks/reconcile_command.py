@@ -100,20 +100,24 @@ def _run_range(args: argparse.Namespace) -> int:
     while days[-1] < last:
         days.append(shift_dt(days[-1], 1))
     found: list[Outcome] = []
+    why: dict[str, str] = {}
     try:
         stack = Stack.of(Path(args.data_dir), os.environ)
         with progress(f"reconcile {title}") as shown:
             asyncio.run(_each(stack, days, args, shown, found))
     except UNTOLD_ERRORS as error:
-        return _refuse(args.json, title, str(error))
+        why["error"] = str(error)
+        sys.stderr.write(f"reconcile {title}: {error}\n")
+        # What was told before stays told.
+        found += [Untold(dt=dt, why=error) for dt in days if dt not in {outcome.dt for outcome in found}]
     total = summary(found)
     if args.json:
         in_order = sorted(found, key=lambda outcome: outcome.dt)
         days_told = [_told(outcome) for outcome in in_order]
-        sys.stdout.write(orjson.dumps({"from": first, "to": last, **total, "days": days_told}).decode() + "\n")
+        sys.stdout.write(orjson.dumps({"from": first, "to": last, **total, "days": days_told, **why}).decode() + "\n")
     else:
         sys.stdout.write("total " + " ".join(f"{name}={count}" for name, count in total.items()) + "\n")
-    return UNTOLD if total["untold"] else DRIFT if total["drift"] else NO_DRIFT
+    return UNTOLD if why or total["untold"] else DRIFT if total["drift"] else NO_DRIFT
 
 
 async def _each(stack: Stack, days: list[str], args: argparse.Namespace, shown: Progress, found: list[Outcome]) -> None:
