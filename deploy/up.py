@@ -29,7 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--partitions", type=int, metavar="P", help="raw partitions, fixed for the data's life (4)")
     parser.add_argument("--shards", type=int, metavar="Q", help="part files of a day, fixed for the data's life (1)")
     parser.add_argument("--refresh-s", type=float, metavar="S", help="seconds between two writes of a file (10)")
-    parser.add_argument("--lake", metavar="URL", help="s3://bucket[/prefix] or file:///folder (s3://watchtime)")
+    parser.add_argument(
+        "--lake",
+        metavar="URL",
+        help="file:///folder, or s3://bucket[/prefix] on the stack's own S3 server (s3://watchtime); for AWS set "
+        "SINKS_S3_ENDPOINT= (empty), for another store its URL",
+    )
     parser.add_argument("--detach", action="store_true", help="return when all is ready; the stack goes on")
     parser.add_argument("--json", action="store_true", help="print the endpoints as JSON when all is ready")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -70,6 +70,9 @@ class Facts:
         default=f"s3://{BUCKET}",
         metadata={"said": "--lake", "way": "the archive goes on where it began; use another --data-dir"},
     )
+    #: Whether a bucket is on the stack's own S3 server: the same name elsewhere is another lake. None: a folder, or not
+    #: recorded by the release that made the stack.
+    own_s3: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +102,7 @@ class Config:
     @property
     def runs_s3(self) -> bool:
         """Whether the stack starts an S3 server."""
-        return bool(self.bucket) and self.outer_s3_endpoint is None
+        return bool(self.facts.own_s3)
 
 
 def decide(options: Options, environ: Mapping[str, str], recorded: Facts | None) -> Config:
@@ -115,9 +118,13 @@ def decide(options: Options, environ: Mapping[str, str], recorded: Facts | None)
     if recorded is not None:
         _refuse_changes(options.data_dir, said, recorded)
         facts = recorded
+    outer_s3_endpoint = environ.get("SINKS_S3_ENDPOINT")
+    own_s3 = outer_s3_endpoint is None if facts.lake.startswith("s3://") else None
+    if facts.own_s3 is not None and own_s3 != facts.own_s3:
+        raise StackError(_other_store(options.data_dir, facts))
     config = Config(
         data_dir=options.data_dir,
-        facts=facts,
+        facts=replace(facts, own_s3=own_s3),
         workers=1 if options.workers is None else options.workers,
         sink_workers=1 if options.sink_workers is None else options.sink_workers,
         refresh_s=_seconds(environ, "SINKS_REFRESH_S", 10.0) if options.refresh_s is None else options.refresh_s,
@@ -125,7 +132,7 @@ def decide(options: Options, environ: Mapping[str, str], recorded: Facts | None)
         group=environ.get("WATCHTIME_GROUP") or "watchtime",
         reconcile_after_s=_reconcile_after_s(environ.get("WATCHTIME_RECONCILE_AT") or "00:30"),
         gateway_port=_either(options.gateway_port, _integer(environ, "GATEWAY_PORT")),
-        outer_s3_endpoint=environ.get("SINKS_S3_ENDPOINT"),
+        outer_s3_endpoint=outer_s3_endpoint,
     )
     _check(config)
     return config
@@ -158,12 +165,24 @@ def replace_json(file: Path, content: dict[str, Any]) -> None:
 
 def _refuse_changes(data_dir: Path, said: Mapping[str, Any], recorded: Facts) -> None:
     for entry in fields(Facts):
-        wish, is_now = said[entry.name], getattr(recorded, entry.name)
+        wish, is_now = said.get(entry.name), getattr(recorded, entry.name)
         if wish is not None and wish != is_now:
             raise StackError(
                 f"{data_dir} was made with {entry.metadata['said']} {is_now}, now {wish} is asked for. "
                 f"This cannot change under existing data: {entry.metadata['way']}."
             )
+
+
+def _other_store(data_dir: Path, facts: Facts) -> str:
+    if facts.own_s3:
+        was, way = "the stack's own S3 server, now SINKS_S3_ENDPOINT asks for another store", "unset the variable"
+    else:
+        was = "a store outside the stack, now SINKS_S3_ENDPOINT is not set, which asks for the stack's own S3 server"
+        way = "set it as it was (empty: AWS)"
+    return (
+        f"{data_dir} has its lake {facts.lake} on {was}. "
+        f"This cannot change under existing data: {way}, or use another --data-dir."
+    )
 
 
 def _check(config: Config) -> None:

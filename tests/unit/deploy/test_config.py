@@ -23,7 +23,9 @@ HERE = Path("/data")
 def test_defaults() -> None:
     config = decide(Options(data_dir=HERE), {}, None)
 
-    assert config.facts == Facts(partitions=4, shards=1, day="event", format="parquet", lake="s3://watchtime")
+    assert config.facts == Facts(
+        partitions=4, shards=1, day="event", format="parquet", lake="s3://watchtime", own_s3=True
+    )
     assert (config.workers, config.sink_workers, config.refresh_s) == (1, 1, 10.0)
     assert (config.group, config.client_table, config.gateway_port) == ("watchtime", "off", None)
     assert (config.bucket, config.runs_s3) == ("watchtime", True)
@@ -61,7 +63,7 @@ def test_another_wish_than_what_is_recorded_is_refused(options: dict, environ: d
 
 
 def test_the_same_wish_again_is_no_change() -> None:
-    assert decide(Options(data_dir=HERE, partitions=4), {"STREAMS_DAY": "event"}, Facts()).facts == Facts()
+    assert decide(Options(data_dir=HERE, partitions=4), {"STREAMS_DAY": "event"}, Facts()).facts == Facts(own_s3=True)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,40 @@ def test_a_store_outside_is_used_when_an_endpoint_is_named() -> None:
     config = decide(Options(data_dir=HERE, lake="s3://theirs/prefix"), {"SINKS_S3_ENDPOINT": ""}, None)
 
     assert (config.bucket, config.runs_s3, config.outer_s3_endpoint) == ("theirs", False, "")
+
+
+AWS = {"SINKS_S3_ENDPOINT": ""}
+ELSEWHERE = {"SINKS_S3_ENDPOINT": "http://store:9000"}
+
+
+@pytest.mark.parametrize(
+    ("own_s3", "environ", "words"),
+    [
+        (True, AWS, "own S3 server, now SINKS_S3_ENDPOINT asks for another"),
+        (True, ELSEWHERE, "own S3 server, now SINKS_S3_ENDPOINT asks for another"),
+        (False, {}, "a store outside the stack, now SINKS_S3_ENDPOINT is not set"),
+    ],
+)
+def test_a_bucket_of_the_same_name_elsewhere_is_another_lake(*, own_s3: bool, environ: dict, words: str) -> None:
+    with pytest.raises(StackError, match=words):
+        decide(Options(data_dir=HERE), environ, Facts(lake="s3://prod", own_s3=own_s3))
+
+
+@pytest.mark.parametrize("environ", [AWS, ELSEWHERE])
+def test_a_store_outside_may_move_to_another_address(environ: dict) -> None:
+    assert decide(Options(data_dir=HERE), environ, Facts(lake="s3://prod", own_s3=False)).runs_s3 is False
+
+
+@pytest.mark.parametrize(("environ", "own_s3"), [({}, True), (AWS, False)])
+def test_what_an_older_release_did_not_record_is_recorded_at_the_next_start(*, environ: dict, own_s3: bool) -> None:
+    assert decide(Options(data_dir=HERE), environ, Facts(lake="s3://prod")).facts.own_s3 is own_s3
+
+
+@pytest.mark.parametrize("environ", [{}, AWS])
+def test_a_folder_needs_no_store_whatever_the_variables_say(environ: dict) -> None:
+    recorded = Facts(lake="file:///lake")
+
+    assert decide(Options(data_dir=HERE), environ, recorded).facts == recorded
 
 
 def test_the_record_is_read_as_written(tmp_path: Path) -> None:
