@@ -14,7 +14,8 @@ import orjson
 
 from sinks.partials import write_partials
 from sinks.progress import reporting
-from sinks.rebuild_command import ERRORS, NOT_POSSIBLE, day
+from sinks.rebuild_command import ERRORS, NOT_POSSIBLE
+from sinks.reconcile_command import day
 from sinks.reconcile_day import Stack
 
 

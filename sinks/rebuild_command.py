@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime
 import os
 import sys
 from concurrent.futures import BrokenExecutor
@@ -31,7 +30,7 @@ from sinks.rebuild_lines import BrokenObjectError
 from sinks.rebuild_part import Reading
 from sinks.rebuild_shape import default_shape
 from sinks.rebuild_sources import NoSourceError
-from sinks.reconcile_command import difference_line
+from sinks.reconcile_command import day, difference_line
 from sinks.reconcile_day import Stack
 from sinks.store import StoreError
 from streams.topic_id import TopicIdError
@@ -155,11 +154,3 @@ def _ask() -> bool:
     sys.stdout.write("write them? [y/N] ")
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-def day(text: str) -> str:
-    """Return a day of the command line."""
-    try:
-        return datetime.date.fromisoformat(text).isoformat()
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no day: give YYYY-MM-DD") from None

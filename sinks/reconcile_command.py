@@ -54,9 +54,9 @@ UNTOLD_ERRORS: Final = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--dt", type=_day, metavar="YYYY-MM-DD", help="UTC day to compare")
-    which.add_argument("--from", type=_day, dest="first", metavar="YYYY-MM-DD", help="first day of a range to compare")
-    parser.add_argument("--to", type=_day, dest="last", metavar="YYYY-MM-DD", help="last day of the range (today)")
+    which.add_argument("--dt", type=day, metavar="YYYY-MM-DD", help="UTC day to compare")
+    which.add_argument("--from", type=day, dest="first", metavar="YYYY-MM-DD", help="first day of a range to compare")
+    parser.add_argument("--to", type=day, dest="last", metavar="YYYY-MM-DD", help="last day of the range (today)")
     parser.add_argument("--wait", type=float, default=60.0, metavar="S", help="seconds to wait for the stages (60)")
     parser.add_argument("--json", action="store_true", help="print what was found as one JSON object")
 
@@ -180,7 +180,8 @@ def difference_line(difference: dict[str, Any]) -> str:
     return f"{where}: {', '.join(cells)}"
 
 
-def _day(text: str) -> str:
+def day(text: str) -> str:
+    """Return a day of the command line."""
     try:
         return datetime.date.fromisoformat(text).isoformat()
     except ValueError:
