@@ -25,6 +25,8 @@ from aiokafka.errors import KafkaError
 
 from deploy.errors import DeployError
 from deploy.forget_topics import ControlRecord, bury_old_rows, bury_old_shares, send_control
+from deploy.local.config import replace_json
+from deploy.progress import agreed
 from gateway.lists import revoke
 from sinks.anonymise import Anonymiser
 from sinks.file_rows import UnreadableFileError
@@ -89,7 +91,10 @@ def run(args: argparse.Namespace) -> int:
     client_id: str = args.client
     if not client_id or client_id.startswith(FORGOTTEN_PREFIX):
         raise DeployError(f"{client_id!r} is no client's id")
-    if not args.yes and not _ask(client_id):
+    if not args.yes and not agreed(
+        f"client {client_id!r}: its state and its own rows go, and its events in the archive become anonymous. "
+        "This cannot be undone. Go on?"
+    ):
         return 1
     try:
         stack = Stack.of(Path(args.data_dir), os.environ)
@@ -102,15 +107,6 @@ def run(args: argparse.Namespace) -> int:
         return NOT_FINISHED
     sys.stdout.write(_json(done) if args.json else _render(done))
     return 0
-
-
-def _ask(client_id: str) -> bool:
-    sys.stdout.write(
-        f"client {client_id!r}: its state and its own rows go, and its events in the archive become anonymous. "
-        "This cannot be undone. Go on? [y/N] "
-    )
-    sys.stdout.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 async def forget(stack: Stack, data_dir: Path, client_id: str, wait_s: float, report: Report) -> Forgotten:
@@ -181,6 +177,12 @@ class Journal:
             self.key = secrets.token_bytes(_KEY_BYTES)
             self._write()
             return
+        except orjson.JSONDecodeError as error:
+            raise DeployError(
+                f"{self._file} is damaged ({error}); it holds the key of an erasure that was begun. Bring it back "
+                "from a copy, or remove it and run the same command again: what is anonymised from then on has other "
+                "replacement ids than what was before"
+            ) from None
         self.key = bytes.fromhex(told["key"])
         if told["control"] is not None:
             self.control = ControlRecord(*told["control"])
@@ -191,15 +193,11 @@ class Journal:
         self._write()
 
     def _write(self) -> None:
-        partial = self._file.with_suffix(".partial")
-        partial.touch(mode=0o600)
         control = [self.control.partition, self.control.offset] if self.control else None
-        partial.write_bytes(orjson.dumps({"key": self.key.hex(), "control": control}))
-        partial.replace(self._file)
+        replace_json(self._file, {"key": self.key.hex(), "control": control})
 
     def destroy(self) -> None:
-        """Overwrite and remove the key."""
-        self._file.write_bytes(b"0" * self._file.stat().st_size)
+        """Remove the key."""
         self._file.unlink()
 
 

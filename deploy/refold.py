@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from deploy.errors import DeployError
 from deploy.local import control, endpoints
 from deploy.local.config import Facts, read_record
-from deploy.progress import ChildLines
+from deploy.progress import ChildLines, agreed
 from streams.brokers import SECURITY_VARIABLES
 from streams.groundwork import fold_settings_of
 from streams.provision import ProvisionError
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if facts is None:
         raise DeployError(f"{args.data_dir} holds no stack")
     lines.text("stops streams and sinks, drops state and partials, and folds every raw record again; the files stay")
-    if not args.yes and not _agreed("go on?"):
+    if not args.yes and not agreed("go on?"):
         return 1
     _ask(args, "describe", lines)
     try:
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_stopped(args: argparse.Namespace, lines: ChildLines) -> int:
     lines.text("drops state and partials, so that every raw record is folded again; the files stay")
-    if not args.yes and not _agreed("are streams and sinks stopped?"):
+    if not args.yes and not agreed("are streams and sinks stopped?"):
         return 1
     try:
         plan = asyncio.run(prepare_refold(Settings.from_env(os.environ)))
@@ -94,12 +94,6 @@ def _settings(where: Mapping[str, object], facts: Facts) -> Settings:
             "STREAMS_CLIENT_TABLE": "on" if where["client_table"] else "off",
         }
     )
-
-
-def _agreed(question: str) -> bool:
-    sys.stdout.write(f"{question} [y/N] ")
-    sys.stdout.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _describe(plan: RefoldPlan) -> str:

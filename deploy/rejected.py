@@ -24,6 +24,7 @@ from aiokafka.errors import KafkaError
 
 from deploy.errors import DeployError
 from deploy.local import endpoints
+from deploy.progress import agreed
 from deploy.rejects import MARK, NoEventError, Reject, batches, change, event_of, groups, moment, read
 from streams.brokers import Address, Brokers, BrokersError
 from streams.contract.topics import REJECTED
@@ -128,7 +129,7 @@ async def _replay(args: argparse.Namespace) -> int:
             f"{len(plan.events)} events to replay, {plan.replayed_before} were replayed before, "
             f"{len(plan.refused)} cannot be taken"
         )
-    if plan.events and not args.yes and (args.json or not _ask()):
+    if plan.events and not args.yes and (args.json or not agreed("post them?")):
         return 1
     accepted, errors = await _post(_gateway(args), plan.events, done)
     if args.json:
@@ -187,7 +188,7 @@ async def _post_batch(session: aiohttp.ClientSession, url: str, batch: list[dict
                     return orjson.loads(await answer.read())  # type: ignore[no-any-return]
                 if answer.status not in _LATER:
                     break
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             said = repr(error)
         await asyncio.sleep(0.5 * 2**attempt)
     raise DeployError(f"{url} did not take the events ({_safe(said)}); what it took before is noted, run this again")
@@ -235,12 +236,6 @@ def _brokers(args: argparse.Namespace) -> Brokers:
 
 def _gateway(args: argparse.Namespace) -> str:
     return args.url or str(endpoints.read(args.data_dir)["gateway"])
-
-
-def _ask() -> bool:
-    sys.stdout.write("post them? [y/N] ")
-    sys.stdout.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _at(at_ms: int) -> str:

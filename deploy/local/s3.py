@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from deploy.errors import DeployError
 from deploy.local.cache import Cache
+from deploy.local.config import replace_json
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.process import Child, Program, log_tail
 
@@ -61,10 +62,7 @@ def keys_of(folder: Path) -> Keys:
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         made = {"access_key": f"local-{secrets.token_hex(6)}", "secret_key": secrets.token_urlsafe(30)}
-        partial = file.with_suffix(".partial")
-        partial.touch(mode=0o600)
-        partial.write_text(json.dumps(made))
-        partial.replace(file)
+        replace_json(file, made)
     return Keys(**json.loads(file.read_text()))
 
 

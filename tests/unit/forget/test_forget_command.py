@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from deploy import forget
+from deploy.errors import DeployError
 from sinks.anonymise import Anonymiser
 from sinks.forget_raw import Bound, forget_in_raw
 from sinks.forget_rows import forget_in_files
@@ -47,3 +48,33 @@ def test_what_is_not_ours_is_named(
     said = capsys.readouterr().err
     assert key in said
     assert "not finished" in said
+
+
+def test_a_journal_goes_on_where_it_was_until_it_is_destroyed(tmp_path: Path) -> None:
+    begun = forget.Journal(tmp_path, "ana", "topic")
+    begun.note(forget.ControlRecord(partition=1, offset=7))
+    again = forget.Journal(tmp_path, "ana", "topic")
+
+    assert (again.key, again.control) == (begun.key, begun.control)
+    again.destroy()
+    assert list((tmp_path / "forget").iterdir()) == []
+    assert forget.Journal(tmp_path, "ana", "topic").key != begun.key
+
+
+def test_a_damaged_journal_is_named(tmp_path: Path) -> None:
+    forget.Journal(tmp_path, "ana", "topic")
+    (file,) = (tmp_path / "forget").iterdir()
+    file.write_bytes(b"000")
+
+    with pytest.raises(DeployError, match=f"{file} is damaged"):
+        forget.Journal(tmp_path, "ana", "topic")
+
+
+def test_a_key_is_not_spoiled_before_it_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed just before it is removed: the next run has to read it."""
+    journal = forget.Journal(tmp_path, "ana", "topic")
+    monkeypatch.setattr(Path, "unlink", lambda _: None)
+
+    journal.destroy()
+
+    assert forget.Journal(tmp_path, "ana", "topic").key == journal.key
