@@ -136,8 +136,8 @@ class Live:
             request_ids.HEADER: get_contextvars()["request_id"],
         }
         response = web.StreamResponse(headers=headers)
-        self._streams += 1
         audience = self._join(given)
+        self._streams += 1
         try:
             await response.prepare(request)
             await _send(response, audience, request.headers.get("Last-Event-ID", ""))

@@ -183,6 +183,14 @@ async def test_viewers_of_a_view_that_cannot_be_made_are_sent_away(shown: Gatewa
         assert (await views(response, 1))[0][1]["totals"]["watch_ms"] == 100_000
 
 
+async def test_a_view_that_cannot_be_made_takes_no_viewers_place(shown: Gateway, monkeypatch):
+    monkeypatch.setattr(Views, "_make", lambda *_: 1 / 0)
+
+    assert (await get(shown, "/live"))[0] == 500
+
+    assert shown.metric("watchtime_gateway_live_streams") == 0
+
+
 async def test_a_client_that_comes_back_hears_only_what_is_new(shown: Gateway, monkeypatch):
     monkeypatch.setattr(live, "_EVERY_S", 0.01)
     async with shown.session.get(f"{shown.url}/live") as response:
