@@ -2,9 +2,9 @@
 SELECT
   dt,
   count(*) AS events,
-  round(100 * CAST(count(*) FILTER (WHERE received_at - event_ts < 60000) AS double) / count(*), 1) AS percent_a_minute,
-  round(100 * CAST(count(*) FILTER (WHERE received_at - event_ts < 3600000) AS double) / count(*), 1) AS percent_an_hour,
-  round(100 * CAST(count(*) FILTER (WHERE received_at - event_ts < 86400000) AS double) / count(*), 1) AS percent_a_day
+  round(100 * CAST(count(*) FILTER (WHERE event_ts > received_at - 60000) AS double) / count(*), 1) AS percent_a_minute,
+  round(100 * CAST(count(*) FILTER (WHERE event_ts > received_at - 3600000) AS double) / count(*), 1) AS percent_an_hour,
+  round(100 * CAST(count(*) FILTER (WHERE event_ts > received_at - 86400000) AS double) / count(*), 1) AS percent_a_day
 FROM events
 WHERE day BETWEEN replace({{from}}, '-', '/') AND replace({{to}}, '-', '/') AND event_ts IS NOT NULL
 GROUP BY dt

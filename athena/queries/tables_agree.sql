@@ -4,10 +4,10 @@ SELECT
   dt,
   videos.watch_ms AS videos_ms,
   hours.watch_ms AS hours_ms,
-  videos.watch_ms - channels.watch_ms AS without_channel_ms,
+  videos.watch_ms - coalesce(channels.watch_ms, 0) AS without_channel_ms,
   CASE
-    WHEN videos.watch_ms = hours.watch_ms AND videos.views = hours.views AND channels.watch_ms <= videos.watch_ms
-      THEN 'agrees'
+    WHEN videos.watch_ms = hours.watch_ms AND videos.views = hours.views
+      AND coalesce(channels.watch_ms, 0) <= videos.watch_ms THEN 'agrees'
     ELSE 'differs'
   END AS verdict
 FROM (SELECT dt, CAST(sum(watch_ms) AS bigint) AS watch_ms, CAST(sum(views) AS bigint) AS views

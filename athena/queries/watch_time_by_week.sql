@@ -1,5 +1,5 @@
 -- How long was watched in each week (ISO, from Monday), and how much more or less than in the week before?
--- A first or last week that the period cuts is not whole: `days` says how many days it has.
+-- Weeks whose Monday is in the period, each whole; of the running week `days` says how many days have data.
 SELECT
   totals.week,
   totals.week_start,

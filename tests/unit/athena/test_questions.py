@@ -81,3 +81,24 @@ def test_tables_that_differ_are_named() -> None:
         found = connection.execute(question("tables_agree").sql({}, today=TODAY)).fetchall()
 
     assert found == [(TODAY, 6, 5, 2, "differs")]
+
+
+def test_tables_agree_on_a_day_on_which_no_channel_was_known() -> None:
+    with duckdb.connect() as connection:
+        for table in ("hour_daily", "video_daily", "channel_daily"):
+            where = "WHERE false" if table == "channel_daily" else ""
+            connection.execute(f"CREATE TABLE {table} AS SELECT '{TODAY}' AS dt, 5 AS watch_ms, 1 AS views {where}")
+        found = connection.execute(question("tables_agree").sql({}, today=TODAY)).fetchall()
+
+    assert found == [(TODAY, 5, 5, 5, "agrees")]
+
+
+def test_delays_of_times_that_cannot_be_believed() -> None:
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"CREATE TABLE events AS SELECT '{TODAY}' AS dt, '2026/01/13' AS day, 1767665100000 AS received_at, "
+            "unnest([-9223372036854775808, 9223372036854775807, 1767665040000, 1767665040001]) AS event_ts"
+        )
+        found = connection.execute(question("delays").sql({}, today=TODAY)).fetchall()
+
+    assert found == [(TODAY, 4, 50.0, 75.0, 75.0)]
