@@ -20,8 +20,9 @@ from athena.athena import Athena, AthenaError
 from athena.dashboard import DashboardError, numbers, read
 from athena.local import connect
 from athena.picture import svg
-from athena.query_command import add_question_arguments, asked, listing, print_rows
-from athena.questions import QuestionError, today
+from athena.query_command import add_question_arguments, ask, asked, listing, print_rows
+from athena.questions import QuestionError, day_of, today
+from athena.rereading import UnreadableLakeError
 from athena.target import Target, TargetError, tables, views, workgroup_configuration
 from sinks.keys import ANALYTICS, FORMATS
 from sinks.lake import NoStackError, lake_of
@@ -35,6 +36,7 @@ _REFUSALS: Final = (
     TargetError,
     QuestionError,
     DashboardError,
+    UnreadableLakeError,
     NoStackError,
     StoreError,
     BotoCoreError,
@@ -129,7 +131,8 @@ def plan(target: Target) -> str:
     parts = [
         f"-- workgroup {target.workgroup}\n" + "".join(f"--   {line}\n" for line in configuration.splitlines()),
         f"CREATE DATABASE IF NOT EXISTS {target.database};\n",
-        *(f"{one.text};\n" for one in (*tables(target), *views())),
+        *(f"{one.text};\n" for one in tables(target)),
+        *(f"{one.text};\n" for one in views()),
     ]
     return "\n".join(parts)
 
@@ -138,12 +141,12 @@ def _picture(args: argparse.Namespace) -> None:
     dashboard = read()
     if args.sheet not in dashboard.sheets:
         raise DashboardError(f"there is no sheet {args.sheet}; there are {', '.join(dashboard.sheets)}")
-    last = args.to or today()
+    last = day_of(args.to or today())
     with connect(lake_of(Path(args.data_dir), os.environ)) as connection:
         picture = svg(
             f"Watchtime: {args.sheet}",
             dashboard.sheets[args.sheet],
-            lambda visual: numbers(dashboard, visual, lambda text: connection.execute(text).fetchall(), last),
+            lambda visual: numbers(dashboard, visual, lambda text: ask(connection, text)[2], last),
         )
     args.out.write_text(picture)
     print(f"wrote {args.out}")  # noqa: T201 - the command's voice

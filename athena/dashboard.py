@@ -96,9 +96,11 @@ def numbers(
     """Return the rows that a visual shows: dimensions, then sums, of the days that the dashboard's filter leaves."""
     source = dashboard.queries[visual.data_set].replace("${Database}", "main")
     shown = [*visual.dimensions, *(f"sum({value})" for value in visual.values)]
-    first = datetime.date.fromisoformat(today) - datetime.timedelta(days=_DAYS_SHOWN)
+    last = datetime.date.fromisoformat(today)
+    first = last - datetime.timedelta(days=_DAYS_SHOWN)
     date = dashboard.dates[visual.data_set]
-    statement = f"SELECT {', '.join(shown)} FROM ({source}) AS source WHERE {date} > DATE '{first}'"  # noqa: S608 - ours
+    days = f"{date} > DATE '{first}' AND {date} <= DATE '{last}'"
+    statement = f"SELECT {', '.join(shown)} FROM ({source}) AS source WHERE {days}"  # noqa: S608 - ours
     if visual.dimensions:
         statement += f" GROUP BY {', '.join(visual.dimensions)}"
     if visual.sort:

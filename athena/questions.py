@@ -56,7 +56,7 @@ class Question:
             known = ", ".join(self.parameters) or "nothing"
             raise QuestionError(f"{self.name} does not ask for {', '.join(sorted(unknown))}; it asks for {known}")
         last = given.get("to", today)
-        defaults = {"to": last, "from": shift_dt(_day(last), 1 - DEFAULT_DAYS), "top": str(DEFAULT_TOP)}
+        defaults = {"to": last, "from": shift_dt(day_of(last), 1 - DEFAULT_DAYS), "top": str(DEFAULT_TOP)}
         values = {**defaults, **given}
         if missing := [name for name in self.parameters if name not in values]:
             raise QuestionError(f"{self.name} needs {missing[0]}, the {PARAMETERS[missing[0]]}")
@@ -92,7 +92,8 @@ def _question(name: str, script: str) -> Question:
     return Question(name=name, about=" ".join(comments), text=text)
 
 
-def _day(value: str) -> str:
+def day_of(value: str) -> str:
+    """Return a day as files are named; QuestionError when it is none."""
     try:
         return dt_of_ms(day_start_ms(value))
     except ValueError:
@@ -105,15 +106,15 @@ def _number(value: str) -> str:
     return str(int(value))
 
 
-def text_literal(value: str) -> str:
+def literal(text: str) -> str:
     """Return a text as a literal of standard SQL."""
-    return "'" + value.replace("'", "''") + "'"
+    return "'" + text.replace("'", "''") + "'"
 
 
 _KINDS: Final[dict[str, Callable[[str], str]]] = {
-    "from": lambda value: text_literal(_day(value)),
-    "to": lambda value: text_literal(_day(value)),
+    "from": lambda value: literal(day_of(value)),
+    "to": lambda value: literal(day_of(value)),
     "top": _number,
-    "channel": text_literal,
-    "video": text_literal,
+    "channel": literal,
+    "video": literal,
 }

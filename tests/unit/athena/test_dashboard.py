@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,6 +15,7 @@ from cfnlint.api import lint_file
 from athena import athena_command
 from athena.dashboard import TEMPLATE, Dashboard, DashboardError, Visual, _Loader, numbers, read
 from athena.picture import svg
+from athena.rereading import UnreadableLakeError
 from deploy import cli
 from tests.athena.answers import channel_days, monday
 from tests.athena.sample import Sample, grouped, sums
@@ -129,6 +131,12 @@ def test_days_that_are_too_old_are_left_out(dashboard: Dashboard, lake: duckdb.D
     assert numbers(dashboard, visual(dashboard, "by-day"), ask, "2026-04-12") == []
 
 
+def test_days_after_the_last_one_are_left_out(dashboard: Dashboard, lake: duckdb.DuckDBPyConnection) -> None:
+    days = numbers(dashboard, visual(dashboard, "by-day"), lambda text: lake.execute(text).fetchall(), "2026-01-11")
+
+    assert max(str(row[0])[:10] for row in days) == "2026-01-11"
+
+
 def test_the_picture_holds_every_visual_and_names_as_text(
     dashboard: Dashboard, lake: duckdb.DuckDBPyConnection
 ) -> None:
@@ -167,6 +175,34 @@ def test_the_command_draws_and_names_the_sheets(
     assert (tmp_path / "out.svg").read_text().startswith("<svg")
     assert cli.main([*command, "--sheet", "None"]) == 1
     assert "there are Watching, Data quality" in capsys.readouterr().err
+    assert cli.main([*command, "--to", "foo"]) == 1
+    assert "'foo' is no day" in capsys.readouterr().err
+
+
+def test_a_lake_that_cannot_be_read_is_told_and_one_that_changes_meanwhile_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changing = iter([True])
+
+    class Changing:
+        """A connection to a lake that a sink writes."""
+
+        def execute(self, _text: str) -> Any:
+            if next(changing, False):
+                raise duckdb.IOException("the file ends early")
+            return duckdb.execute("SELECT NULL WHERE false")
+
+    monkeypatch.setenv("SINKS_LAKE", tmp_path.as_uri())
+    monkeypatch.setattr(athena_command, "connect", lambda _: contextlib.nullcontext(Changing()))
+    command = ["athena", "--data-dir", str(tmp_path), "picture", "--out", str(tmp_path / "out.svg")]
+    assert cli.main(command) == 0
+
+    def unreadable(_lake: Any) -> Any:
+        raise UnreadableLakeError("no text")
+
+    monkeypatch.setattr(athena_command, "connect", unreadable)
+    assert cli.main(command) == 1
+    assert "athena: no text" in capsys.readouterr().err
 
 
 def test_the_plan_prints_every_statement(capsys: pytest.CaptureFixture[str]) -> None:
