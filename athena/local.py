@@ -20,6 +20,7 @@ import duckdb
 import duckdb_extension_httpfs
 import orjson
 
+from athena.questions import literal
 from athena.rereading import reread
 from athena.statements import VIEWS_FILE, statements
 from sinks.lake import Lake
@@ -55,7 +56,6 @@ RAW_COLUMNS: Final = {
     "seq_epoch": "VARCHAR",
     "tz_offset_min": "VARCHAR",
 }
-_TEXT_COLUMNS: Final = frozenset({"dt", "video_id", "channel", "client_id"})
 
 
 def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
@@ -72,11 +72,6 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
         # A view looks into files for their columns.
         reread(partial(connection.execute, statement))
     return connection
-
-
-def literal(text: str) -> str:
-    """Return a text as a literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _base(lake: Lake) -> str:
@@ -126,7 +121,7 @@ def _credentials(lake: Lake) -> _Key:
 def _daily(connection: duckdb.DuckDBPyConnection, table: Table, base: str) -> str:
     """Return the query over a table's files of both formats."""
     columns = ", ".join(table.columns)
-    types = {name: "VARCHAR" if name in _TEXT_COLUMNS else "BIGINT" for name in table.columns}
+    types = {name: "VARCHAR" if table.is_text(name) else "BIGINT" for name in table.columns}
     sources = []
     folder = f"{base}/analytics/{table.name}/dt=*"
     if _any(connection, f"{folder}/*.parquet"):

@@ -37,15 +37,6 @@ def rows_schema(table: Table) -> pa.Schema:
     return _schema(table, pa.binary())
 
 
-def is_text(table: Table, column: str) -> bool:
-    """Tell whether a column holds text; all others hold 64-bit numbers."""
-    return (
-        column == "dt"
-        or (column == table.id_column and not table.numeric_id)
-        or (table.labelled and column == "channel")
-    )
-
-
 def _parquet(_table: Table, file: FileKey, body: bytes) -> pa.Table:
     found = pq.read_table(io.BytesIO(body), partitioning=None)
     # The day is in the folder's name and not in the file.
@@ -65,12 +56,12 @@ def _check(table: Table, row: object) -> None:
         raise ValueError(f"a row has the columns {columns}, not {', '.join(table.columns)}")
     for column, value in row.items():
         # 1.0 and true in a counter's place are differences, and not a 1.
-        if type(value) is not (str if is_text(table, column) else int) and (column, value) != ("channel", None):
+        if type(value) is not (str if table.is_text(column) else int) and (column, value) != ("channel", None):
             raise ValueError(f"a row has {value!r} as its {column}")
 
 
 def _schema(table: Table, text: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, text if is_text(table, name) else pa.int64()) for name in table.columns])
+    return pa.schema([pa.field(name, text if table.is_text(name) else pa.int64()) for name in table.columns])
 
 
 _READERS: Final[dict[Format, Callable[[Table, FileKey, bytes], pa.Table]]] = {"parquet": _parquet, "jsonl": _jsonl}

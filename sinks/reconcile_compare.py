@@ -11,7 +11,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from sinks.file_rows import is_text, rows_schema
+from sinks.file_rows import rows_schema
 from streams.contract.rows import Table
 
 #: Differing rows that are kept for the report; all are counted.
@@ -93,7 +93,7 @@ def compare(connection: duckdb.DuckDBPyConnection, table: Table, dt: str, drift:
 
 
 def _typed(table: Table) -> str:
-    return ", ".join(f"{name}::{'BLOB' if is_text(table, name) else 'BIGINT'} AS {name}" for name in table.columns)
+    return ", ".join(f"{name}::{'BLOB' if table.is_text(name) else 'BIGINT'} AS {name}" for name in table.columns)
 
 
 def _shown(cell: object) -> object:

@@ -17,10 +17,9 @@ import pyarrow.compute as pc
 from streams.contract.rows import TABLES, Table
 
 _REMOVED: Final = -1
-_STRING_COLUMNS: Final = frozenset({"video_id", "channel", "client_id"})
 _SCHEMAS: Final = {
     table.name: pa.schema(
-        [pa.field(name, pa.string() if name in _STRING_COLUMNS else pa.int64()) for name in table.columns[1:]]
+        [pa.field(name, pa.string() if table.is_text(name) else pa.int64()) for name in table.columns[1:]]
     )
     for table in TABLES
 }

@@ -58,6 +58,10 @@ class Table:
         label = ("channel",) if self.labelled else ()
         return ("dt", str(self.id_column), *label, "watch_ms", *WATCH_COUNTERS)
 
+    def is_text(self, column: str) -> bool:
+        """Tell whether a column holds text; all others hold 64-bit numbers."""
+        return column in {"dt", "channel"} or (column == self.id_column and not self.numeric_id)
+
 
 VIDEO: Final = Table(kind="video", name="video_daily", id_column="video_id", labelled=True)
 CHANNEL: Final = Table(kind="channel", name="channel_daily", id_column="channel")

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from athena import query_command
-from athena.local import connect, literal
+from athena.local import connect
+from athena.questions import literal
 from sinks.files import file_bytes
 from sinks.keys import ChunkKey, FileKey, Format
 from sinks.lake import Lake, NoStackError, lake_of
