@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 from botocore.exceptions import ClientError
 
+from athena.statements import Statement
 from athena.target import DEFINITION, Definition, Target, tables, views, workgroup_configuration
 
 if TYPE_CHECKING:
@@ -142,9 +143,7 @@ class Athena:
         except ClientError as error:
             if error.response["Error"]["Code"] != "InvalidRequestException":
                 raise
-            self._athena.create_work_group(
-                Name=self._target.workgroup, Configuration=wanted, Description=_COMMENT, Tags=[]
-            )
+            self._athena.create_work_group(Name=self._target.workgroup, Configuration=wanted, Description=_COMMENT)
             return "created"
         if _holds(found.get("Configuration", {}), wanted):
             return "unchanged"
@@ -179,7 +178,7 @@ class Athena:
         self.ask(table.text)
         return "made anew, its definition had changed"
 
-    def _apply_view(self, view: Definition) -> str:
+    def _apply_view(self, view: Statement) -> str:
         found = self._found(view.name)
         if found is not None and found.get("TableType") != "VIRTUAL_VIEW":
             raise AthenaError(

@@ -90,15 +90,15 @@ class Target:
             "reference": self.reference,
             "first_day": self.first_day,
             "first_raw_day": self.first_day.replace("-", "/"),
-            "last_day": self.last_day.replace("-", "/") if self.last_day[0].isdigit() else self.last_day,
+            "last_day": self.last_day,
+            "last_raw_day": self.last_day.replace("-", "/"),
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """A table or view with the statement that makes it, and a mark that changes when the statement does."""
+    """A table with the statement that makes it, and a mark that changes when the statement does."""
 
-    kind: str
     name: str
     text: str
     mark: str
@@ -108,18 +108,15 @@ def tables(target: Target) -> list[Definition]:
     """Return the tables, each marked with its definition."""
     sections = {target.format, "raw"} | ({"reference"} if target.reference else set())
     return [
-        _marked(one, filled(one.text, _values_of(target, one)))
+        _marked(one, filled(one.text, target.values))
         for one in statements(TABLES_FILE.read_text())
         if one.section in sections
     ]
 
 
-def views() -> list[Definition]:
+def views() -> list[Statement]:
     """Return the views, in an order in which each finds those that it needs."""
-    return [
-        Definition(kind="view", name=one.name, text=one.text, mark=_digest(one.text))
-        for one in statements(VIEWS_FILE.read_text())
-    ]
+    return statements(VIEWS_FILE.read_text())
 
 
 def workgroup_configuration(target: Target) -> dict[str, Any]:
@@ -140,22 +137,10 @@ def workgroup_configuration(target: Target) -> dict[str, Any]:
     }
 
 
-def _values_of(target: Target, statement: Statement) -> dict[str, str]:
-    # A last day that is a date has another form in the partitions of raw.
-    values = dict(target.values)
-    if statement.section != "raw":
-        values["last_day"] = target.last_day
-    return values
-
-
 def _marked(statement: Statement, text: str) -> Definition:
-    mark = _digest(text)
+    mark = hashlib.sha256(text.encode()).hexdigest()[:16]
     with_mark = f"{text.removesuffix(')').rstrip()},\n  '{DEFINITION}' = '{mark}'\n)"
-    return Definition(kind=statement.kind, name=statement.name, text=with_mark, mark=mark)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Definition(name=statement.name, text=with_mark, mark=mark)
 
 
 def _is_day(value: str) -> bool:
