@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import structlog
 from aiohttp import web
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from gateway.held_days import TABLES, HeldDays
+from gateway.held_days import TABLES, HeldDays, UnreadableRowError
 from gateway.pipeline_health import HealthReader, Rate, partitions_of
 from streams.brokers import Address, BrokersError
 from streams.connect import client_options
@@ -78,6 +78,8 @@ class DailyReader(Reader):
         self._group = group
         self._looked_s = float("-inf")
         self._looked = asyncio.Event()
+        #: Records since the start of the topics that hold no row.
+        self._unreadable = 0
 
     def look(self) -> None:
         """Say that somebody looks."""
@@ -99,6 +101,9 @@ class DailyReader(Reader):
                 await self._follow()
             except (BrokersError, KafkaError, OSError, TimeoutError) as error:
                 log.warning("daily topics cannot be read, trying again", why=repr(error))
+                await asyncio.sleep(_RETRY_S)
+            except Exception:
+                log.exception("daily topics cannot be read, trying again")
                 await asyncio.sleep(_RETRY_S)
             finally:
                 self.caught_up.clear()
@@ -140,13 +145,17 @@ class DailyReader(Reader):
         ends = await consumer.end_offsets(partitions)
         begins = await consumer.beginning_offsets(partitions)
         whole = sum(ends.values()) - sum(begins.values())
+        self._unreadable = 0
         while self._wanted():
             fetched = await consumer.getmany(timeout_ms=_FETCH_MS, max_records=_FETCH_RECORDS)
             started_s = time.perf_counter()
             for at, records in fetched.items():
                 for record in records:
-                    if not self.days.apply(at.topic, record.key, record.value, _generation(record.headers)):
-                        return  # begin anew
+                    try:
+                        if not self.days.apply(at.topic, record.key, record.value, _generation(record.headers)):
+                            return  # begin anew
+                    except UnreadableRowError as error:
+                        self._pass_over(record, error)
             if not self.caught_up.is_set():
                 left = sum([max(ends[at] - await consumer.position(at), 0) for at in partitions])
                 self.progress = 1.0 - left / whole if whole else 1.0
@@ -155,6 +164,15 @@ class DailyReader(Reader):
             if fetched:
                 pause = _PAUSE if self.caught_up.is_set() else _PAUSE_AT_FIRST
                 await asyncio.sleep((time.perf_counter() - started_s) * pause)
+
+    def _pass_over(self, record: ConsumerRecord, error: UnreadableRowError) -> None:
+        """Count a record without a row, and tell of the first: the others are likely to be of the same making."""
+        self._unreadable += 1
+        if self._unreadable == 1:
+            place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+            log.error(
+                "a daily topic holds a record that is no row; further ones are only counted", **place, why=str(error)
+            )
 
     async def _watch_health(self, reader: HealthReader) -> None:
         """Look again and again; what the broker does not tell is shown as unknown."""
@@ -166,6 +184,7 @@ class DailyReader(Reader):
                 log.warning("the pipeline's progress is not known", why=repr(error))
             if self.caught_up.is_set():
                 reader.health.rate = rate.update(time.monotonic(), self.days.counted())
+            reader.health.unreadable = self._unreadable
             self.health = reader.told()
             await asyncio.sleep(_HEALTH_S)
 

@@ -9,6 +9,7 @@ until they change or the topics are compacted (within an hour or so) and read ag
 
 from __future__ import annotations
 
+import datetime
 import heapq
 from collections.abc import Iterator
 from operator import itemgetter
@@ -30,13 +31,23 @@ _OLDER_PART: Final = 20
 _SLACK: Final = 4
 
 
+#: Values of a row by kind of table.
+_FIELDS: Final = {table.kind: (*table.columns[1:], "updated_at") for table in TABLES}
+#: How many of them are names, id and label; the others are whole numbers.
+_NAMES: Final = {VIDEO.kind: 2, CHANNEL.kind: 1, HOUR.kind: 0, INGEST.kind: 0}
+
+
+class UnreadableRowError(ValueError):
+    """A record of a daily topic holds no row."""
+
+
 class _Rows:
     """Rows of one table and day: values in the order of `fields`."""
 
     __slots__ = ("by_id", "cut", "fields", "floor", "rank")
 
     def __init__(self, table: Table) -> None:
-        self.fields = (*table.columns[1:], "updated_at")
+        self.fields = _FIELDS[table.kind]
         #: Position of the value by which rows compete; tables with few rows need none.
         self.rank = self.fields.index("watch_ms") if table in {VIDEO, CHANNEL} else -1
         self.by_id: dict[str, tuple[Any, ...]] = {}
@@ -45,14 +56,13 @@ class _Rows:
         #: Whether rows were let go.
         self.cut = False
 
-    def put(self, row_id: str, row: dict[str, Any], most: int) -> None:
+    def put(self, row_id: str, values: tuple[Any, ...], most: int) -> None:
         """Take in the newest values of a row."""
-        values = tuple(row.get(name) for name in self.fields)
-        if self.rank >= 0 and row["watch_ms"] < self.floor and row_id not in self.by_id:
+        if self.rank >= 0 and values[self.rank] < self.floor and row_id not in self.by_id:
             self.cut = True
             return
         before = self.by_id.get(row_id)
-        if self.rank >= 0 and before is not None and row["watch_ms"] < before[self.rank]:
+        if self.rank >= 0 and before is not None and values[self.rank] < before[self.rank]:
             self.floor = -1  # a refold: what the floor was made of is no longer so
         self.by_id[row_id] = values
         if len(self.by_id) > most + most // _SLACK:
@@ -78,9 +88,18 @@ class HeldDays:
         self.versions: dict[str, int] = {}
 
     def apply(self, topic: str, key: bytes, value: bytes | None, generation: int = 0) -> bool:
-        """Take in a record; return False when all must be read anew, as after a refold values may have shrunk."""
+        """Take in a record; return False when all must be read anew, as after a refold values may have shrunk.
+
+        UnreadableRowError when it holds no row; nothing has changed then.
+        """
         table = _BY_TOPIC[topic]
-        dt, row_id = decode_daily_key(key)
+        try:
+            dt, row_id = decode_daily_key(key)
+            values = None if value is None else _values(table, value)
+            if dt not in self._days:
+                datetime.date.fromisoformat(dt)
+        except (ValueError, AttributeError) as error:  # no key, a key or a value of another kind
+            raise UnreadableRowError(str(error)) from error
         if generation > self._generation:
             self._generation = generation
             if any(rows.cut for tables in self._days.values() for rows in tables.values()):
@@ -88,13 +107,13 @@ class HeldDays:
                 return False
         tables = self._days.get(dt)
         if tables is None:
-            if value is None:
+            if values is None:
                 return True
             tables = self._begin(dt)
-        if value is None:
+        if values is None:
             tables[table.kind].by_id.pop(row_id, None)
         else:
-            tables[table.kind].put(row_id, orjson.loads(value), self._most_of(dt))
+            tables[table.kind].put(row_id, values, self._most_of(dt))
         self.versions[dt] = self.versions.get(dt, 0) + 1
         return True
 
@@ -147,6 +166,15 @@ class HeldDays:
 
     def _most_of(self, dt: str) -> int:
         return self._most if dt in self._newest else max(self._most // _OLDER_PART, 1)
+
+
+def _values(table: Table, value: bytes) -> tuple[Any, ...]:
+    """Return the values of a row in the order of its fields."""
+    row = orjson.loads(value)
+    values = tuple([row.get(name) for name in _FIELDS[table.kind]])
+    if set(map(type, values[_NAMES[table.kind] :])) != {int}:
+        raise ValueError("a number is missing, or is none")
+    return values
 
 
 def _matching(by_id: dict[str, tuple[Any, ...]], wanted: str) -> Iterator[tuple[str, tuple[Any, ...]]]:

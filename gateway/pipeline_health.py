@@ -34,6 +34,8 @@ class Health:
     files_ts: int | None = None
     #: Records in the topic of rejected events, which keeps them for 30 days.
     rejected: int | None = None
+    #: Records of the daily topics that hold no row, and so are not shown.
+    unreadable: int = 0
 
 
 class Rate:
