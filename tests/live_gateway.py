@@ -53,5 +53,13 @@ class LiveGateway:
 
         self._background.run(apply())
 
+    def catch_up(self) -> None:
+        """Say that all rows are here."""
+
+        async def say() -> None:
+            self.reader.caught_up.set()
+
+        self._background.run(say())
+
     def know(self, health: dict[str, Any]) -> None:
         self.reader.health = health

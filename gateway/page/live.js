@@ -28,11 +28,13 @@ let source = null;
 let searching = 0;
 /** The day that is shown when none was chosen. */
 let today = "";
+/** What the newest event came to. It still holds when a connection comes back and brings nothing new. */
+let standing = /** @type {[string, string]} */ (["live", "live"]);
 
 function follow() {
   source?.close();
   source = new EventSource(chosen ? `/live?dt=${encodeURIComponent(chosen)}` : "/live");
-  source.addEventListener("open", () => say("live", "live"));
+  source.addEventListener("open", () => say(...standing));
   source.addEventListener("view", (event) => show(JSON.parse(event.data)));
   source.addEventListener("error", () => {
     say("away", "no connection, trying again");
@@ -51,27 +53,29 @@ function say(state, text) {
 /** @param {any} next */
 function show(next) {
   today = next.today;
+  standing = standingOf(next);
+  say(...standing);
   showDays(next);
-  if (view?.dt !== next.dt) {
+  const other = view?.dt !== next.dt;
+  if (other) {
     blank(); // never one day's numbers under the name of another
   }
   if (next.loading !== undefined) {
-    say("loading", next.from === "lake" ? "reading the files of the day" : `reading the day, ${Math.round(next.loading * 100)}%`);
     return;
   }
-  showNotice(next.error ?? "");
+  showNotice(next.error ?? unreadable(next));
   if (next.error !== undefined) {
-    say("away", "not shown");
     return;
   }
   view = next;
-  say("live", view.from === "lake" ? "from the files" : "live");
   showTotals();
   chart.show(view.hours);
   showHourTable();
   showHealth();
   if (!search.value.trim()) {
     showTops(view.videos, view.channels, "Nothing was watched yet.");
+  } else if (other) {
+    find();
   }
   for (const [kind, list] of LISTS) {
     for (const format of ["csv", "json"]) {
@@ -81,6 +85,25 @@ function show(next) {
       link.title = view.held[kind][1] ? `The ${number(view.held[kind][0])} most watched; all rows are in the files` : "All rows of the day";
     }
   }
+}
+
+/**
+ * @param {any} next
+ * @returns {[string, string]} state and text
+ */
+function standingOf(next) {
+  const files = next.from === "lake";
+  if (next.loading !== undefined) {
+    return ["loading", files ? "reading the files of the day" : `reading the day, ${Math.round(next.loading * 100)}%`];
+  }
+  return next.error === undefined ? ["live", files ? "from the files" : "live"] : ["away", "not shown"];
+}
+
+/** @param {any} next */
+function unreadable({ from, health }) {
+  return from !== "lake" && health.unreadable
+    ? `Records of the daily topics that hold no row: ${number(health.unreadable)}. The gateway's log names the first.`
+    : "";
 }
 
 /** @param {any} next a view, whether or not its rows are there yet */
@@ -106,6 +129,8 @@ function showNotice(text) {
 /** Show nothing of any day. */
 function blank() {
   view = null;
+  searching += 1; // what is being found is of the day before
+  setText(element("found"), "");
   for (const id of ["watched", "views", "fg", "bg", "ads", "events", "repeats"]) {
     setText(element(id), "–");
   }
@@ -189,7 +214,9 @@ async function find() {
       setText(element("found"), `${found(videos.length, "video")} and ${found(channels.length, "channel")}${among}`);
     }
   } catch (error) {
-    setText(element("found"), `The search failed: ${error instanceof Error ? error.message : error}`);
+    if (mine === searching) {
+      setText(element("found"), `The search failed: ${error instanceof Error ? error.message : error}`);
+    }
   }
 }
 
@@ -205,9 +232,6 @@ function choose(dt) {
   }
   history.replaceState(null, "", wish.size ? `/?${wish}` : "/");
   follow();
-  if (search.value.trim()) {
-    setTimeout(find, SEARCH_AFTER_MS);
-  }
 }
 
 /** @param {number} by how many days further into the past */

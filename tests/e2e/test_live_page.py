@@ -18,11 +18,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from sinks.files import file_bytes
 from sinks.keys import FileKey
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO
 from tests.background_loop import BackgroundLoop
 from tests.e2e.browser import wait_for
+from tests.lakes import file_bytes
 from tests.live_gateway import LiveGateway
 from tests.servers import unavailable
 
@@ -178,6 +178,20 @@ def test_days_back_by_list_and_by_button(page: webdriver.Chrome, live: LiveGatew
     assert page.current_url == live.url
 
 
+def test_a_search_outlives_the_reading_of_the_day(page: webdriver.Chrome, live: LiveGateway):
+    """What is found is there once the rows are, and the day's top rows never take its place."""
+    live.reader.caught_up.clear()
+    live.know({"unreadable": 2})
+    shows(page, "state", "reading the day")
+    page.find_element(By.ID, "search").send_keys("ANN")
+    live.catch_up()
+
+    shows(page, "watched", "3 h 01 min")
+    shows(page, "found", "1 video and 1 channel")
+    assert names(page, "videos") == ["dQw4w9WgXcQ"]
+    shows(page, "notice", "hold no row: 2")
+
+
 def test_days_that_only_the_lake_has(driver: webdriver.Chrome, background: BackgroundLoop, tmp_path: Path):
     """And no day's numbers stand under the name of another, when its files are slow or broken."""
     whole, broken = "2025-11-02", "2025-11-03"
@@ -210,8 +224,17 @@ def test_days_that_only_the_lake_has(driver: webdriver.Chrome, background: Backg
         assert names(driver, "videos") == ["lake-video"]
         assert text(driver, "events") == "77"
         assert not driver.find_element(By.ID, "notice").is_displayed()
+        live.stop()
+        shows(driver, "state", "no connection")
+        live.start()
+        shows(driver, "state", "from the files")
         driver.find_element(By.ID, "search").send_keys("LAKE")
         shows(driver, "found", "1 video and 0 channels")
+        driver.find_element(By.ID, "later").click()
+        driver.find_element(By.ID, "later").click()
+        shows(driver, "watched", "1 h 00 min")
+        shows(driver, "found", "0 videos and 0 channels")
+        assert names(driver, "videos") == []
     finally:
         live.stop()
 
