@@ -11,8 +11,8 @@ from deploy.errors import DeployError
 from deploy.local import control, tenancy
 from deploy.progress import ChildLines
 
-#: The supervisor ends its children within 15 s, by force if need be.
-TIMEOUT_S: Final = 20.0
+#: The supervisor ends its children within 20 s, by force if need be.
+TIMEOUT_S: Final = 30.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +33,10 @@ def run(args: argparse.Namespace) -> int:
     except control.NotRunningError as error:
         if args.stages:
             raise
-        lines.text(str(error))
-        return 0
+        # One that was cut off was stopping already: wait for it as well.
+        if not isinstance(error, control.CutOffError):
+            lines.text(str(error))
+            return 0
     if not args.stages:
         _await_end(args, supervisor, lines)
     return 0

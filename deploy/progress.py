@@ -29,6 +29,8 @@ class ChildLines:
             self.text(f"{self._elapsed()}  {name:<12} ended, is started again")
         elif state in {"ready", "stopped"}:
             self.text(f"{self._elapsed()}  {name:<12} {state}")
+        elif "starting_s" in told:
+            self.text(f"{self._elapsed()}  {name:<12} is starting still; its log says what it does")
 
     def text(self, text: str) -> None:
         """Show a line."""

@@ -69,12 +69,24 @@ def run(args: argparse.Namespace) -> int:
 
 def _start_again(args: argparse.Namespace, lines: ChildLines) -> int:
     """Start what is stopped in a running stack; with nothing to start, say that it runs already."""
+    _refuse_options(args)
     _refuse_other_counts(args)
     *_, told = control.ask(args.data_dir, "describe", args.stages)
     stopped = [child["name"] for child in told.get("children", []) if child["state"] == "stopped"]
     if "error" not in told and not stopped:
         raise tenancy.OccupiedError(tenancy.occupied(args.data_dir))
     return _follow(control.ask(args.data_dir, "start", stopped) if stopped else [told], args, lines)
+
+
+def _refuse_options(args: argparse.Namespace) -> None:
+    """Say that a running stack keeps what it was started with, instead of dropping what is asked for."""
+    names = ("gateway_port", "partitions", "shards", "refresh_s", "lake")
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) is not None]
+    if given:
+        raise DeployError(
+            f"the stack that runs in {args.data_dir} keeps what it was started with: leave out {' and '.join(given)}, "
+            "or stop all of it with `watchtime down` first"
+        )
 
 
 def _refuse_other_counts(args: argparse.Namespace) -> None:

@@ -26,6 +26,8 @@ GATEWAY_METRICS_PORT: Final = 4001
 S3_PORT: Final = 7070
 #: Longer than a sinks worker takes over its last files, its last commit and its leave, which the lake may draw out.
 _STAGE_GRACE_S: Final = 10.0
+#: A worker first reads its state or its rows, some 60,000 a second: in this time more than memory holds.
+_STAGE_START_TIMEOUT_S: Final = 3_600.0
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ def _stage(layout: Layout, environ: Mapping[str, str], *, stage: str, name: str,
         program=_python(layout, environ, stage, name),
         ready=partial(metrics_ready, layout.ports[f"{name}-metrics"], stage),
         needs=needs,
+        start_timeout_s=_STAGE_START_TIMEOUT_S,
         grace_s=_STAGE_GRACE_S,
     )
 

@@ -25,6 +25,10 @@ class NotRunningError(DeployError):
     """No supervisor runs in this data folder."""
 
 
+class CutOffError(NotRunningError):
+    """The supervisor ended before it had answered."""
+
+
 @contextlib.asynccontextmanager
 async def serve(data_dir: Path, supervisor: Supervisor) -> AsyncIterator[None]:
     """Answer requests while the context lasts."""
@@ -73,17 +77,21 @@ async def _obey(supervisor: Supervisor, request: dict[str, Any], say: Any) -> di
 
 
 def ask(data_dir: Path, do: str, names: list[str] | None = None) -> Iterator[dict[str, Any]]:
-    """Send a request and yield the lines of the answer."""
+    """Send a request and yield the lines of the answer; CutOffError when the last of them does not come."""
+    told: dict[str, Any] = {}
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             with _reachable(data_dir) as path:
                 connection.connect(path)
         except (FileNotFoundError, ConnectionRefusedError):
             raise NotRunningError(f"no stack is running in {data_dir}; start one with `watchtime up`") from None
-        connection.sendall(json.dumps({"do": do, "names": names or []}).encode() + b"\n")
-        with connection.makefile("rb") as lines:
+        with contextlib.suppress(ConnectionError), connection.makefile("rb") as lines:
+            connection.sendall(json.dumps({"do": do, "names": names or []}).encode() + b"\n")
             for line in lines:
-                yield json.loads(line)
+                told = json.loads(line)
+                yield told
+    if not {"done", "error"} & told.keys():
+        raise CutOffError(f"the supervisor in {data_dir} ended before it had answered; see logs/supervisor.log there")
 
 
 @contextlib.contextmanager

@@ -41,7 +41,7 @@ class Spec:
 
     stage: str
     program: Program
-    #: Asked every 0.1 s until it says yes.
+    #: Asked every 2 * POLL_S until it says yes.
     ready: Callable[[], Awaitable[bool]]
     #: Names of children that must be ready before a start.
     needs: Sequence[str] = ()
@@ -51,6 +51,8 @@ class Spec:
     prepare: Callable[[], Awaitable[None]] = _nothing
     #: Runs once the program is ready for the first time, before others may build on it.
     settle: Callable[[], Awaitable[None]] = _nothing
+    #: How long a living one may take to become ready before the start of the stack counts as failed.
+    start_timeout_s: float = 120.0
     #: From the wish to stop until SIGKILL.
     grace_s: float = 6.0
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -16,7 +17,8 @@ from deploy.errors import DeployError
 from deploy.local.keeper import POLL_S, Keeper, Spec, State
 from deploy.local.process import log_tail
 
-START_TIMEOUT_S: Final = 120.0
+#: How often those who wait are told of a child that takes long.
+STILL_STARTING_S: Final = 30.0
 #: A child that ends this often before it was ever ready is not going to be.
 START_ATTEMPTS: Final = 3
 
@@ -73,16 +75,21 @@ class Supervisor:
         """Start these children and return when all are ready; StartError when one will not be."""
         for keeper in keepers:
             keeper.start()
-        try:
-            async with asyncio.timeout(START_TIMEOUT_S):
-                while not self.stopping.is_set() and not all(keeper.ready.is_set() for keeper in keepers):
-                    self._raise_failures(keepers)
-                    await asyncio.sleep(POLL_S)
-        except TimeoutError:
-            late = [keeper for keeper in keepers if keeper.state is not State.READY]
-            tails = "\n".join(_tail(keeper) for keeper in late if keeper.state is State.STARTING)
-            names = ", ".join(keeper.spec.name for keeper in late)
-            raise StartError(f"not ready after {START_TIMEOUT_S:.0f} s: {names}\n{tails}") from None
+        began = time.monotonic()
+        next_word_s = STILL_STARTING_S
+        while not self.stopping.is_set() and (late := [keeper for keeper in keepers if not keeper.ready.is_set()]):
+            self._raise_failures(keepers)
+            waited_s = time.monotonic() - began
+            starting = [keeper for keeper in late if keeper.state is State.STARTING]
+            if any(waited_s > keeper.spec.start_timeout_s for keeper in late):
+                tails = "\n".join(_tail(keeper) for keeper in starting)
+                names = ", ".join(keeper.spec.name for keeper in late)
+                raise StartError(f"not ready after {waited_s:.0f} s: {names}\n{tails}")
+            if waited_s > next_word_s:
+                next_word_s += STILL_STARTING_S
+                for keeper in starting:
+                    self._tell(keeper.describe() | {"starting_s": round(waited_s)})
+            await asyncio.sleep(POLL_S)
 
     async def stop(self, keepers: Sequence[Keeper]) -> None:
         """Stop these children: what builds on others first, the rest of it together."""
@@ -130,8 +137,11 @@ class Supervisor:
 
     def _changed(self, keeper: Keeper) -> None:
         self._saved({name: one.child.pid for name, one in self.keepers.items() if one.child is not None})
+        self._tell(keeper.describe())
+
+    def _tell(self, told: dict[str, Any]) -> None:
         for listener in list(self._listeners):
-            listener(keeper.describe())
+            listener(told)
 
 
 def _tail(keeper: Keeper) -> str:

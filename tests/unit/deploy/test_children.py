@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.cache import Cache
-from deploy.local.children import Layout, variables
+from deploy.local.children import Layout, specs, variables
 from deploy.local.config import Options, decide
 from streams.brokers import SECURITY_VARIABLES, Brokers
 
@@ -21,3 +21,11 @@ def test_the_users_own_cluster_is_not_the_local_broker(stage: str, tmp_path: Pat
 
     told = of_the_user | variables(layout, stage, f"{stage}-0")
     assert Brokers.from_env(told) == Brokers("127.0.0.1:9192")
+
+
+def test_only_who_reads_a_state_first_may_take_long_to_start(tmp_path: Path):
+    layout = Layout(
+        config=decide(Options(data_dir=tmp_path), {}, None), ports=defaultdict(lambda: 1), cache=Cache(tmp_path)
+    )
+
+    assert {spec.stage for spec in specs(layout, {}) if spec.start_timeout_s > 600} == {"streams", "sinks"}
