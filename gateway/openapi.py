@@ -134,7 +134,7 @@ def handler(settings: Settings) -> Any:  # noqa: ANN401 - as aiohttp wants it
 def _live_paths(settings: Settings) -> dict[str, Part]:
     security: list[Part] = [{"viewer": []}] if settings.auth else []
     # What is left blank counts as left out, but for `download`: forms send all their fields.
-    day = _parameter("dt", {"type": "string", "pattern": r"^(\d{4}-\d{2}-\d{2})?$"})
+    day = _parameter("dt", {"anyOf": [{"type": "string", "format": "date"}, {"const": ""}]})
     rows = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}
     daily: Part = {
         "summary": "Rows of a day: the most watched first, hours by hour",
