@@ -257,8 +257,3 @@ def test_the_epoch_longest_silent_is_forgotten(count: Any) -> None:
 def test_a_line_without_delivery_time_is_refused(count: Any) -> None:
     with pytest.raises(UnreadableLineError, match="received_at"):
         count(event(received_at=ABSENT))
-
-
-def test_an_unknown_day_rule_is_refused() -> None:
-    with pytest.raises(ValueError, match="STREAMS_DAY is 'utc'"):
-        Recount(DAY, "utc", None)  # type: ignore[arg-type]
