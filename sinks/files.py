@@ -8,9 +8,9 @@ well is refused or shadowed, depending on the engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import pyarrow as pa
@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 
 from sinks.keys import Format
 from sinks.provenance import Totals
-from sinks.row_columns import row_batch
 from sinks.tables import DaySnapshot
 from streams.contract.rows import Table
 
@@ -67,22 +66,6 @@ def batch_totals(table: Table, rows: pa.RecordBatch) -> Totals:
     """Return how many rows there are and the sum of each counter."""
     sums = {name: pc.sum(rows[name], min_count=0).as_py() for name in _counters(table)}
     return Totals(rows=rows.num_rows, sums=sums)
-
-
-def sorted_rows(table: Table, rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Return rows (columns after `dt`) in the order of files. Python orders strings as their UTF-8 bytes do."""
-    return sorted(rows, key=lambda values: values[0]) if table.id_column else list(rows)
-
-
-def file_bytes(table: Table, dt: str, rows: Sequence[tuple[Any, ...]], form: Format) -> bytes:
-    """Return the content of a file from sorted rows (columns after `dt`)."""
-    batch = row_batch(table, rows)
-    return _WRITERS[form](table, dt, batch)
-
-
-def totals(table: Table, rows: Sequence[tuple[Any, ...]]) -> Totals:
-    """Return how many rows there are and the sum of each counter."""
-    return batch_totals(table, row_batch(table, rows))
 
 
 def _counted(table: Table, rows: pa.RecordBatch) -> pa.Array:

@@ -7,12 +7,13 @@ from collections.abc import Collection
 from typing import Any
 
 from sinks.file_rows import read_rows
-from sinks.files import file_bytes, sorted_rows, totals
+from sinks.files import batch_bytes, batch_totals
 from sinks.keys import ANALYTICS, FileKey
 from sinks.patience import patiently
 from sinks.progress import Report
 from sinks.provenance import FileProvenance, Totals
 from sinks.rebuild_files import NewFile, write_file
+from sinks.row_columns import row_batch
 from sinks.store import Store, StoredObject, content_hash
 from streams.contract.rows import CLIENT
 
@@ -51,9 +52,10 @@ def _without(name: FileKey, stored: StoredObject, client_id: str) -> NewFile | N
     kept = [row for row in rows if row[0] != client_id]
     if len(kept) == len(rows):
         return None
-    body = file_bytes(CLIENT, name.dt, sorted_rows(CLIENT, kept), name.format)
+    batch = row_batch(CLIENT, kept)
+    body = batch_bytes(CLIENT, name.dt, batch, name.format)
     old = FileProvenance.decode(name.encode(), stored.stat.metadata)
-    sums = totals(CLIENT, kept)
+    sums = batch_totals(CLIENT, batch)
     # Which rows a refold has made is not known here, so that after one nothing is said about what must not shrink.
     newest = Totals(rows=0, sums=dict.fromkeys(sums.sums, 0)) if old.generation else sums
     provenance = dataclasses.replace(old, content_hash=content_hash(body), totals=sums, newest=newest)

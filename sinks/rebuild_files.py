@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from sinks.file_rows import UnreadableFileError, read_rows
-from sinks.files import file_bytes, sorted_rows, totals
+from sinks.files import batch_bytes, batch_totals
 from sinks.keys import ANALYTICS, FileKey
 from sinks.patience import Patience, patiently
 from sinks.precedence import check_origin
@@ -18,6 +18,7 @@ from sinks.provenance import FileProvenance, ForeignObjectError, Totals
 from sinks.rebuild_shape import Shape
 from sinks.reconcile import Recount
 from sinks.reconcile_compare import Drift, compare, load_files
+from sinks.row_columns import row_batch
 from sinks.store import PreconditionFailed, Store, StoredObject, StoreUnavailable, content_hash
 from streams.contract.keys import shard_of
 from streams.contract.rows import Table
@@ -120,12 +121,12 @@ def _new_file(
 ) -> NewFile | None:
     if stored is None and not rows:
         return None
-    values = sorted_rows(table, rows)
-    body = file_bytes(table, day.dt, values, name.format)
-    provenance = _provenance(table, name.encode(), body, totals(table, values), _origin(name.encode(), stored), day)
+    key, batch = name.encode(), row_batch(table, rows)
+    body = batch_bytes(table, day.dt, batch, name.format)
+    provenance = _provenance(table, key, body, batch_totals(table, batch), _origin(key, stored), day)
     if stored is not None and dict(stored.stat.metadata) == provenance.encode():
         return None
-    return NewFile(key=name.encode(), body=body, provenance=provenance, etag=stored.stat.etag if stored else None)
+    return NewFile(key=key, body=body, provenance=provenance, etag=stored.stat.etag if stored else None)
 
 
 def _origin(key: str, stored: StoredObject | None) -> FileProvenance | None:

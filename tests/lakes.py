@@ -12,11 +12,12 @@ from typing import Any
 from deploy.viewers import Audience
 from gateway.intake import RejectedLimit, sort_events
 from sinks.chunks import Chunk, Chunks, RawRecord
-from sinks.files import day_file
+from sinks.files import batch_bytes, day_file
 from sinks.keys import FileKey, Format, topic8
 from sinks.layout import settle_layout
 from sinks.provenance import ChunkProvenance, FileProvenance
 from sinks.raw_objects import CLOSING
+from sinks.row_columns import row_batch
 from sinks.store import Store, content_hash
 from sinks.tables import DayTable
 from streams.contract.keys import PartialKey, partition_of, shard_of
@@ -154,6 +155,11 @@ def watched_lake(**settings: Any) -> LiveLake:
             if (client + request) % 10 == 0:
                 lake.post(events, NOW + request * 1_000 + 500)
     return lake
+
+
+def file_bytes(table: Table, dt: str, rows: Sequence[tuple[Any, ...]], form: Format) -> bytes:
+    """Return the content of a daily file from rows (columns after `dt`) in any order."""
+    return batch_bytes(table, dt, row_batch(table, rows), form)
 
 
 def shard_of_key(table: Table, key: bytes, shards: int) -> int:

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from sinks.files import file_bytes, sorted_rows
 from sinks.keys import ChunkKey, FileKey, Format
 from sinks.raw_objects import CLOSING
 from streams.contract.days import DAY_MS, HOUR_MS, day_start_ms, shift_dt
 from streams.contract.keys import shard_of
 from streams.contract.rows import CHANNEL, CLIENT, HOUR, INGEST, TABLES, VIDEO, Table
+from tests.lakes import file_bytes
 
 FIRST_DAY = "2025-12-15"
 LAST_DAY = "2026-01-13"
@@ -164,7 +164,7 @@ def objects(data: Sample, form: Format, shards: int) -> dict[str, bytes]:
                 by_shard[shard_of(dt, table.kind, row_id, shards)].append(row)
             for shard, shard_rows in by_shard.items():
                 key = FileKey(table.name, dt, shard, shards, form).encode()
-                found[key] = file_bytes(table, dt, sorted_rows(table, shard_rows), form)
+                found[key] = file_bytes(table, dt, shard_rows, form)
     for dt, events in _by_day(data.events).items():
         body = b"".join(orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE) for event in events)
         # As the archive leaves a closed object.

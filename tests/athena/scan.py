@@ -19,13 +19,13 @@ from athena.questions import question
 from athena.statements import TABLES_FILE, VIEWS_FILE, filled, statements
 from deploy.local.cache import Cache
 from deploy.local.s3 import LocalS3, client
-from sinks.files import file_bytes, sorted_rows
 from sinks.keys import FileKey, Format
 from streams.contract.days import shift_dt
 from streams.contract.keys import shard_of
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, Table
 from tests.athena.engine import Engine, fetch, java_home
 from tests.athena.mapping import parse, trino_ddl
+from tests.lakes import file_bytes
 
 FIRST, DAYS = "2025-11-01", 365
 LAST = shift_dt(FIRST, DAYS - 1)
@@ -67,7 +67,7 @@ def objects(rows: dict[Table, dict[str, list[tuple[Any, ...]]]], form: Format, s
                 by_shard[shard_of(dt, table.kind, str(row[0]) if table.id_column else "", shards)].append(row)
             for shard, some in by_shard.items():
                 key = FileKey(table.name, dt, shard, shards, form).encode()
-                found[key] = file_bytes(table, dt, sorted_rows(table, some), form)
+                found[key] = file_bytes(table, dt, some, form)
     return found
 
 

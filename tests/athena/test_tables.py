@@ -16,7 +16,6 @@ import pytest
 
 from athena.statements import TABLES_FILE, Statement, filled, statements
 from athena.target import Target, tables
-from sinks.files import file_bytes
 from sinks.keys import FileKey
 from streams.contract.rows import CHANNEL, VIDEO
 from tests.athena.conftest import TrinoLake
@@ -24,6 +23,7 @@ from tests.athena.engine import EngineError
 from tests.athena.grammar import verdicts
 from tests.athena.mapping import JSON_SERDE, parse, said, stored, trino_ddl
 from tests.athena.sample import FIRST_DAY
+from tests.lakes import file_bytes
 
 STATEMENTS = statements(TABLES_FILE.read_text())
 #: A day that the sample leaves free, and one that lies ahead.

@@ -12,7 +12,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from sinks import reconcile_command
 from sinks.chunks import Chunks, RawRecord
-from sinks.files import file_bytes, sorted_rows
 from sinks.folder import FolderStore
 from sinks.keys import FileKey, topic8
 from sinks.provenance import ChunkProvenance
@@ -20,6 +19,7 @@ from streams.contract.days import dt_of_ms
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, Table
 from streams.contract.topics import ARCHIVE_GROUP, EVENTS, PARTIALS_GROUP
 from streams.topic_id import topic_ids
+from tests.lakes import file_bytes
 
 NASTY = "a\u0000|\u2028'<b>🦉"
 
@@ -104,7 +104,7 @@ class Made:
         """Write a daily file."""
         path = self.root / FileKey(table.name, self.dt, *part, "parquet").encode()
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(file_bytes(table, self.dt, sorted_rows(table, rows), "parquet"))
+        path.write_bytes(file_bytes(table, self.dt, rows, "parquet"))
 
     def put_files(self, ticks: int = 2) -> None:
         """Write the files that say what `ticks` ticks of a second, one start and one repeat say."""

@@ -17,10 +17,10 @@ import psutil
 import pytest
 
 from deploy.local.s3 import client
-from sinks.files import file_bytes
 from sinks.keys import FileKey, Format
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, Table
 from tests.integration.stream_workers import until
+from tests.lakes import file_bytes
 from tests.servers import FreshS3, FreshTopics, S3Address
 
 ROOT = Path(__file__).parents[2]

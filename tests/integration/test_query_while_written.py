@@ -7,10 +7,10 @@ import threading
 from athena import query_command
 from athena.local import connect
 from deploy.local.s3 import client
-from sinks.files import file_bytes
 from sinks.keys import FileKey
 from sinks.lake import Lake
 from streams.contract.rows import HOUR, VIDEO
+from tests.lakes import file_bytes
 from tests.servers import S3Address
 
 DT = "2026-03-10"

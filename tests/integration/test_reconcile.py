@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from sinks.files import file_bytes
 from sinks.keys import FileKey
 from sinks.layout import settle_layout
 from sinks.raw_days import RawHoleError
@@ -20,6 +19,7 @@ from sinks.reconcile_settle import NotSettledError
 from streams.contract.days import shift_dt
 from streams.contract.rows import CHANNEL, HOUR, VIDEO
 from tests.integration.made_lake import NASTY, Made
+from tests.lakes import file_bytes
 from tests.servers import FreshTopics
 
 

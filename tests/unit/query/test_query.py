@@ -13,10 +13,10 @@ import pytest
 from athena import query_command
 from athena.local import connect
 from athena.questions import literal
-from sinks.files import file_bytes
 from sinks.keys import ChunkKey, FileKey, Format
 from sinks.lake import Lake, NoStackError, lake_of
 from streams.contract.rows import TABLES, VIDEO
+from tests.lakes import file_bytes
 
 NASTY = "a\u0000b\u2028'\"|<b>[red]🦉\x1b[31m\u202e"
 ROWS = [(NASTY, "c'h", 3, 1, 2, 1, 0), ("v2", None, 4, 4, 0, 0, 9)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sinks.file_rows import UnreadableFileError, read_rows
-from sinks.files import file_bytes
 from sinks.keys import FileKey, Format
 from streams.contract.rows import VIDEO
+from tests.lakes import file_bytes
 
 ROW = ("v1", "Birds", 30, 10, 20, 1, 5)
 

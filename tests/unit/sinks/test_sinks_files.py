@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sinks.files import day_file, file_bytes, sorted_rows
+from sinks.files import day_file
 from sinks.provenance import Totals
 from sinks.row_columns import row_batch, schema
 from sinks.tables import DaySnapshot
@@ -41,7 +41,6 @@ def test_equal_rows_give_equal_bytes_in_whatever_order_they_came(form):
         random.Random(seed).shuffle(rows)
 
         assert day_file(VIDEO, snapshot(VIDEO, rows), form).body == first
-        assert file_bytes(VIDEO, DT, sorted_rows(VIDEO, rows), form) == first
 
 
 @pytest.mark.parametrize("form", ["parquet", "jsonl"])
