@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from functools import partial
 from typing import Final, NamedTuple
 
 from sinks.keys import ChunkKey
@@ -17,11 +18,10 @@ from sinks.lines import archived
 from streams.contract.days import HOUR_MS, dt_of_ms
 
 MAX_CHUNK_BYTES: Final = 16 * 1024 * 1024
-#: Of zlib: NDJSON shrinks to a quarter already here, and the archive must keep up with the gateway on one core.
-#: A change changes the bytes of objects, not what they hold.
-_LEVEL: Final = 3
-#: Window bits of a gzip container; zlib writes its header with mtime 0.
-_GZIP: Final = 31
+#: Makes what compresses a raw object. NDJSON shrinks to a quarter at level 3 already, and the archive must keep up with
+#: the gateway on one core; 31 asks for a gzip container, whose header zlib writes with mtime 0. A change changes the bytes
+#: of objects, not what they hold.
+compressor: Final = partial(zlib.compressobj, 3, zlib.DEFLATED, 31)
 
 
 class RawRecord(NamedTuple):
@@ -46,7 +46,7 @@ class Chunk:
         self.hour = hour
         #: Uncompressed bytes.
         self.size = 0
-        self._compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+        self._compressor = compressor()
         self._compressed: list[bytes] = []
 
     def add(self, lines: bytes, last: int) -> None:

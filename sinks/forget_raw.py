@@ -7,12 +7,12 @@ that held the client's last lines was closed by the control record that asks for
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
 from sinks.anonymise import Anonymiser
+from sinks.chunks import compressor
 from sinks.keys import RAW, ChunkKey
 from sinks.patience import Patience, patiently
 from sinks.progress import Report
@@ -21,8 +21,6 @@ from sinks.rebuild_lines import content, foreign_lines
 from sinks.rebuild_sources import PROCESSED
 from sinks.store import PreconditionFailed, Store, StoredObject, StoreUnavailable
 
-_LEVEL: Final = 4
-_GZIP_BITS: Final = 31
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _AT_ONCE: Final = 4
 
@@ -143,5 +141,5 @@ def _without(key: str, body: bytes, anonymiser: Anonymiser) -> tuple[bytes, int]
 
 def _gzip(text: bytes) -> bytes:
     """Compress as the archive does: no time of day in it."""
-    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_BITS)
-    return compressor.compress(text) + compressor.flush()
+    packing = compressor()
+    return packing.compress(text) + packing.flush()
