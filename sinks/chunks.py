@@ -19,8 +19,8 @@ from streams.contract.days import HOUR_MS, dt_of_ms
 
 MAX_CHUNK_BYTES: Final = 16 * 1024 * 1024
 #: Makes what compresses a raw object. NDJSON shrinks to a quarter at level 3 already, and the archive must keep up with
-#: the gateway on one core; 31 asks for a gzip container, whose header zlib writes with mtime 0. A change changes the bytes
-#: of objects, not what they hold.
+#: the gateway on one core; 31 asks for a gzip container, whose header zlib writes with mtime 0. A change changes the
+#: bytes of objects, not what they hold.
 compressor: Final = partial(zlib.compressobj, 3, zlib.DEFLATED, 31)
 
 
