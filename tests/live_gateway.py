@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from gateway.app import app_runner, build_app, site
+from gateway.app import CONNECTIONS, app_runner, build_app, site
 from gateway.daily_reader import Reader
 from gateway.publish import MemoryPublisher
 from gateway.settings import Settings
@@ -52,6 +52,15 @@ class LiveGateway:
             self.reader.days.apply(table.topic, daily_key(of, table.kind, row_id), encode_row(row, 5))
 
         self._background.run(apply())
+
+    def cut(self) -> None:
+        """Cut all connections, and go on."""
+
+        async def cut() -> None:
+            for connection in list(self._runner.app[CONNECTIONS]._guarded.values()):
+                connection.cut()
+
+        self._background.run(cut())
 
     def catch_up(self) -> None:
         """Say that all rows are here."""
