@@ -66,7 +66,9 @@ export class Delivery {
   /** @param {boolean} now */
   async #send(now) {
     let state = await this.state();
-    if (!now && this.#seams.ts() < state.not_before_ts) {
+    const now_ts = this.#seams.ts();
+    // Before the failure itself: the clock was set back, and how long it is to wait is no longer known.
+    if (!now && now_ts < state.not_before_ts && now_ts >= (state.error_ts ?? 0)) {
       return;
     }
     let most = BATCH_EVENTS;

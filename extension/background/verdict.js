@@ -30,10 +30,12 @@ export function judge({ status, body, retry_after }, sent, now_ts) {
   if (status === 200 && accepts(body)) {
     return { kind: "done", rejected: rejections(body) };
   }
-  if (status === 400 || status === 413 || status === 422) {
-    return sent > 1 ? { kind: "split" } : { kind: "drop", reason: `${status} ${errorText(body) ?? ""}`.trim() };
+  const said = errorText(body);
+  // Only a gateway's own word drops anything: what else may answer there knows nothing of events.
+  if ((status === 400 || status === 413) && (sent > 1 || said !== undefined)) {
+    return sent > 1 ? { kind: "split" } : { kind: "drop", reason: `${status} ${said}` };
   }
-  return { kind: "keep", error: explain(status, errorText(body)), wait_ms: retryAfterMs(retry_after, now_ts) };
+  return { kind: "keep", error: explain(status, said), wait_ms: retryAfterMs(retry_after, now_ts) };
 }
 
 /**
@@ -71,7 +73,7 @@ function explain(status, said) {
   const known = {
     200: "Something answered that is not a Watchtime gateway. Check the address in the options.",
     401: "The gateway wants a token, or does not know this one. Enter it in the options.",
-    403: "The gateway does not allow this extension. Check its allowed origins, or the address in the options.",
+    403: "The gateway does not answer under this address: its GATEWAY_ALLOWED_HOSTS must name the host. Or check the address in the options.",
     404: "There is no gateway at this address. Check it in the options.",
     429: "The gateway asked to slow down.",
     503: "The gateway cannot store events at the moment.",

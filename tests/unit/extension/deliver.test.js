@@ -13,13 +13,15 @@ const ANSWERS = [
   ["more rejected than named", 200, { ok: true, accepted: 0, rejected: 3, errors: [{ index: 0, error: "a" }] }, 3, { kind: "done", rejected: { a: 1, "rejected by the gateway": 2 } }],
   ["too large together", 413, { ok: false, error: "x" }, 2, { kind: "split" }],
   ["one spoils the body", 400, { ok: false, error: "Invalid JSON" }, 50, { kind: "split" }],
+  ["not a gateway", 400, null, 1, { kind: "keep", error: "The gateway answered 400.", wait_ms: null }],
+  ["not a gateway, too large for it", 413, "<html>", 1, { kind: "keep", error: "The gateway answered 413.", wait_ms: null }],
   ["one alone, never taken", 400, { ok: false, error: "Invalid JSON" }, 1, { kind: "drop", reason: "400 Invalid JSON" }],
 ];
 for (const [name, status, body, sent, verdict] of ANSWERS) {
   test(`answer: ${name}`, () => assert.deepEqual(judge({ status, body, retry_after: null }, sent, NOW), verdict));
 }
 
-for (const status of [200, 204, 301, 401, 403, 404, 405, 408, 415, 429, 500, 502, 503]) {
+for (const status of [200, 204, 301, 401, 403, 404, 405, 408, 415, 422, 429, 500, 502, 503]) {
   test(`answer ${status} that says nothing of the events keeps them`, () => {
     const verdict = judge({ status, body: "<html>", retry_after: "7" }, 3, NOW);
     assert.equal(verdict.kind, "keep");
@@ -127,6 +129,15 @@ test("Retry-After is honoured where it is longer", async () => {
   await delivery.run();
 
   assert.equal(seen.state.not_before_ts, NOW + 600_000);
+});
+
+test("a clock that was set back does not stop delivery", async () => {
+  const { seen, delivery } = world(1, [() => "no network"]);
+  await delivery.run();
+  seen.now -= 3_600_000;
+  await delivery.run();
+
+  assert.deepEqual(seen.queued, []);
 });
 
 test("the person may try at once", async () => {
