@@ -107,7 +107,9 @@ export class Tracker {
    * @param {Observation} next
    */
   #credit(last, next) {
-    if (next.now_ms - last.now_ms > MAX_GAP_MS) {
+    // In sleep the page's own clock may stand still. The tick then ends as it lies in the outbox, where it may have been
+    // taken for a dead page's. A clock that was set forward looks the same and costs this one stretch.
+    if (Math.max(next.now_ms - last.now_ms, next.ts - last.ts) > MAX_GAP_MS) {
       this.#flush("gap");
       return;
     }

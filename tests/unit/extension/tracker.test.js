@@ -176,3 +176,26 @@ test("visibility changes are told, and split the tick", () => {
   assert.deepEqual(player.of("visibility_change").map((event) => event.is_visible), [false]);
   assert.deepEqual(player.of("watch_tick").map((tick) => [tick.watch_mode, tick.fg_reason]), [["foreground", "visible"], ["background", undefined]]);
 });
+
+test("sleep that the page's clock did not see ends the tick as it lay in the outbox", () => {
+  const player = new ScriptedPlayer().play(5);
+  const kept = player.tracker.pending();
+  player.ts += 200_000; // within the same quarter hour
+  player.play(5).close();
+
+  const [slept, after] = player.of("watch_tick");
+  assert.deepEqual({ ...slept, flush_reason: "recovered" }, kept.at(-1));
+  assert.equal(slept?.flush_reason, "gap");
+  assert.equal(after?.watch_ms_delta, 5_000);
+});
+
+test("a clock that is set by a day costs one stretch at most, and nothing counts twice", () => {
+  for (const days of [1, -1]) {
+    const player = new ScriptedPlayer().play(5);
+    player.pass(0.25).ts += days * 86_400_000;
+    player.see({ position_s: 5.25 }).play(5).close();
+
+    assert.ok(player.sums.fg >= 10 && player.sums.fg <= 10.25, `${days}: ${player.sums.fg}`);
+    assert.equal(player.sums.views, 1);
+  }
+});
