@@ -8,14 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
 from deploy.doctor import check
 from deploy.errors import DeployError
-from deploy.local import control, tenancy
+from deploy.local import control, endpoints, tenancy
 from deploy.local.cache import Cache
-from deploy.local.config import Options
+from deploy.local.config import Options, read_record
 from deploy.local.serve import serve
 from deploy.progress import ChildLines, fetch_with_progress
 
@@ -80,13 +81,21 @@ def _start_again(args: argparse.Namespace, lines: ChildLines) -> int:
 
 def _refuse_options(args: argparse.Namespace) -> None:
     """Say that a running stack keeps what it was started with, instead of dropping what is asked for."""
-    names = ("gateway_port", "partitions", "shards", "refresh_s", "lake")
-    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) is not None]
-    if given:
-        raise DeployError(
-            f"the stack that runs in {args.data_dir} keeps what it was started with: leave out {' and '.join(given)}, "
-            "or stop all of it with `watchtime down` first"
-        )
+    running, (facts, _) = endpoints.read(args.data_dir), read_record(args.data_dir)
+    held = {
+        "gateway_port": urlsplit(running["gateway"]).port,
+        "partitions": facts and facts.partitions,
+        "shards": facts and facts.shards,
+        "refresh_s": running.get("refresh_s"),
+        "lake": running["lake"],
+    }
+    for name, value in held.items():
+        if getattr(args, name) not in {None, value}:
+            option = f"--{name.replace('_', '-')}"
+            raise DeployError(
+                f"the stack that runs in {args.data_dir} has {option} {value} and keeps it while it runs: leave out "
+                f"{option}, or stop all of it with `watchtime down` first"
+            )
 
 
 def _refuse_other_counts(args: argparse.Namespace) -> None:

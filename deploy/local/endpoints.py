@@ -30,6 +30,7 @@ def describe(layout: Layout, pids: Mapping[str, int]) -> dict[str, Any]:
         "access_key": keys.access_key if keys else "",
         "secret_key": keys.secret_key if keys else "",
         "lake": config.facts.lake,
+        "refresh_s": config.refresh_s,
         "group": config.group,
         "client_table": config.client_table == "on",
         "pids": dict(pids),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -45,11 +46,16 @@ def test_down_waits_for_a_stack_that_was_ending_already(cut_off: Path, capsys: p
 @pytest.mark.parametrize(
     "option", ["--gateway-port=1", "--partitions=1", "--shards=1", "--refresh-s=1", "--lake=s3://x"]
 )
-def test_a_running_stack_takes_no_options(
+def test_a_running_stack_takes_no_other_options(
     option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(tenancy, "is_held", lambda _: True)
+    told = {"gateway": "http://127.0.0.1:4000", "lake": "s3://watchtime", "refresh_s": 10.0}
+    (tmp_path / "endpoints.json").write_text(json.dumps(told))
+    as_they_are = ["--gateway-port=4000", "--lake=s3://watchtime", "--refresh-s=10"]
 
-    assert main(["up", "--data-dir", str(tmp_path), "--detach", option, "sinks"]) == 1
-
+    assert main(["up", "--data-dir", str(tmp_path), "--detach", *as_they_are, option, "sinks"]) == 1
     assert f"leave out {option.partition('=')[0]}, or stop all of it with `watchtime down`" in capsys.readouterr().err
+
+    assert main(["up", "--data-dir", str(tmp_path), "--detach", *as_they_are, "sinks"]) == 1
+    assert "leave out" not in capsys.readouterr().err  # nobody answers here
