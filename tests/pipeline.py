@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.probes import gateway_ready, metrics_ready
 from sinks.lake import Lake
+from tests import commands
 from tests.faults.world import Part
 
 ROOT = Path(__file__).parents[1]
@@ -98,14 +97,8 @@ class Pipeline:
 
     def _run(self, arguments: tuple[str, ...], check: bool, timeout_s: float) -> str:  # noqa: FBT001 - of a private method
         environ = {"SINKS_LAKE": self.lake.url, "PYTHONPATH": str(ROOT), **self._environ_of("operator")}
-        done = subprocess.run(  # noqa: S603 - our own module
-            [sys.executable, "-m", "deploy.cli", arguments[0], "--data-dir", str(self.folder / "data"), *arguments[1:]],
-            env={**os.environ, **environ},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout_s,
-        )
+        line = [arguments[0], "--data-dir", str(self.folder / "data"), *arguments[1:]]
+        done = commands.run(line, {**os.environ, **environ}, timeout_s)
         if check and done.returncode:
             pytest.fail(f"watchtime {arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}{self.logs()}")
         return done.stdout if check else done.stdout + done.stderr

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from deploy.local import endpoints
 from deploy.local.broker import QUICK_START
 from deploy.local.cache import Cache
 from deploy.local.ports import free_port
+from tests import commands
 
 UP_TIMEOUT_S = 150
 DOWN_TIMEOUT_S = 30
@@ -49,14 +50,8 @@ class Stack:
         self, command: str, *arguments: str, check: bool = True, timeout_s: float = 120
     ) -> subprocess.CompletedProcess[str]:
         """Run `watchtime COMMAND --data-dir … ARGUMENTS`; with `check`, a failure fails the test with its words."""
-        done = subprocess.run(  # noqa: S603 - our own module
-            [sys.executable, "-m", "deploy.cli", command, "--data-dir", str(self.data_dir), *arguments],
-            env={**os.environ, **self._environ},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout_s,
-        )
+        line = [command, "--data-dir", str(self.data_dir), *arguments]
+        done = commands.run(line, {**os.environ, **self._environ}, timeout_s)
         if check and done.returncode:
             pytest.fail(f"watchtime {command} ended with {done.returncode}:\n{done.stdout}{done.stderr}{self.logs()}")
         return done
@@ -84,16 +79,8 @@ class Stack:
 StackFactory = Callable[..., Stack]
 
 
-@pytest.fixture
-def stack(
-    cache: Cache,  # noqa: ARG001
-    java: None,  # noqa: ARG001
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[StackFactory]:
-    """`stack("--workers", "3", environ={"SINKS_FORMAT": "jsonl"})`: a ready stack, taken down after the test.
-
-    Refreshes files every second unless told otherwise. `stack(up=False)` leaves the start to the test.
-    """
+@contextmanager
+def _stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackFactory]:
     stacks: list[Stack] = []
 
     def make(*arguments: str, environ: Mapping[str, str] | None = None, up: bool = True) -> Stack:
@@ -111,3 +98,28 @@ def stack(
     yield make
     for one in stacks:
         one.down()
+
+
+@pytest.fixture
+def stack(
+    cache: Cache,  # noqa: ARG001
+    java: None,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[StackFactory]:
+    """`stack("--workers", "3", environ={"SINKS_FORMAT": "jsonl"})`: a ready stack, taken down after the test.
+
+    Refreshes files every second unless told otherwise. `stack(up=False)` leaves the start to the test.
+    """
+    with _stacks(tmp_path_factory) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def module_stack(
+    cache: Cache,  # noqa: ARG001
+    java: None,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[StackFactory]:
+    """`stack` for stacks that several tests of a module share, one after the other."""
+    with _stacks(tmp_path_factory) as make:
+        yield make

@@ -14,11 +14,14 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+import yaml
 
 from tests import oracle, proof
 from tests.compose.composed import ROOT, Composed
+from tests.compose.conftest import build
 
 #: The first test builds the images, which takes its time where nothing is kept of an earlier run.
 pytestmark = pytest.mark.timeout(4_000)
@@ -197,6 +200,44 @@ def _ask(stack: Composed, statement: str) -> list[list[Any]]:
         rows += page.get("data") or []
         request = page.get("nextUri")
     return rows
+
+
+def test_prometheus_hears_every_worker(stack: Composed) -> None:
+    if len(stack.files) > 1:
+        build(stack, "prometheus")
+    stack.run("--profile", "metrics", "up", "--detach", "--no-recreate", "prometheus")
+    try:
+        stack.wait_until(lambda: stack.healthy("prometheus", 1), "Prometheus is healthy")
+        for stage in ("gateway", "streams", "sinks"):
+            ready = f'sum(watchtime_ready{{stage="{stage}"}})'
+            stack.wait_until(lambda ready=ready: _measured(stack, ready) == [1.0], f"{stage} is measured and ready")
+        rules = [rule for group in _prometheus(stack, "rules")["groups"] for rule in group["rules"]]
+        written = yaml.safe_load((ROOT / "deploy/alerts.yml").read_text())["groups"]
+        firing = {rule["name"]: rule["alerts"] for rule in rules if rule["state"] == "firing"}
+        print(f"prometheus: {len(rules)} rules")
+
+        assert [rule["name"] for rule in rules] == [rule["alert"] for group in written for rule in group["rules"]]
+        assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
+        assert firing == {}
+        assert _measured(stack, "sum(watchtime_streams_lag_records)") == [0.0]
+        # A question that Prometheus does not understand is answered with 400, which raises.
+        for panel in json.loads((ROOT / "deploy/grafana/dashboard.json").read_text())["panels"]:
+            for target in panel["targets"]:
+                _measured(stack, target["expr"].replace("$__rate_interval", "1m"))
+    finally:
+        stack.run("--profile", "metrics", "rm", "--stop", "--force", "prometheus")
+
+
+def _measured(stack: Composed, expression: str) -> list[float]:
+    """Return the values that an expression has now."""
+    result = _prometheus(stack, "query", query=expression)["result"]
+    return [float(one["value"][1]) for one in result]
+
+
+def _prometheus(stack: Composed, path: str, **asked: str) -> Any:
+    url = f"http://127.0.0.1:{stack.ports['PROMETHEUS_PORT']}/api/v1/{path}?{urlencode(asked)}"
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - an address of ours
+        return json.load(answer)["data"]
 
 
 def test_volumes_outlive_the_containers(stack: Composed, ledger: Ledger) -> None:

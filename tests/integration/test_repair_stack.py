@@ -19,9 +19,7 @@ from streams.contract.days import dt_of_ms, shift_dt
 from streams.contract.rows import CLIENT, TABLES
 from streams.contract.topics import PARTIALS, STATE
 
-pytestmark = pytest.mark.integration
-
-CLIENT_TABLE = {"STREAMS_CLIENT_TABLE": "on"}
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 def now_ms():
@@ -77,11 +75,50 @@ def lake_text(folder: Path):
     return b"".join(gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body for body in bodies)
 
 
-@pytest.mark.timeout(600)
-def test_a_young_day_is_mended_while_sinks_are_down_and_goes_on_afterwards(stack, tmp_path):
-    lake = tmp_path / "lake"
-    one = stack("--lake", lake.as_uri(), environ={"SINKS_FORMAT": "jsonl"})
-    watch(one)
+@pytest.fixture(scope="module")
+def plain(module_stack, tmp_path_factory):
+    """A stack with files of lines, and its lake."""
+    lake = tmp_path_factory.mktemp("plain") / "lake"
+    return module_stack("--lake", lake.as_uri(), environ={"SINKS_FORMAT": "jsonl"}), lake
+
+
+@pytest.fixture(scope="module")
+def panel(module_stack, tmp_path_factory):
+    """A stack with rows for each client, and its lake."""
+    lake = tmp_path_factory.mktemp("panel") / "lake"
+    return module_stack("--lake", lake.as_uri(), environ={"STREAMS_CLIENT_TABLE": "on"}), lake
+
+
+def test_rejected_events_are_listed_shown_mended_and_replayed_once(plain):
+    one, _ = plain
+    (event,) = Audience(1, 1, now_ms(), strays=False).take(0, 1, now_ms())
+    bad = [{**event, "event_id": f"bad-{n}", "seq": None, "schema": 2} for n in range(3)]
+    assert post(one, [*bad, {**event, "event_id": ""}])["rejected"] == 4
+
+    listed = json.loads(one.watchtime("rejected", "list", "--json").stdout)
+    picked = json.loads(one.watchtime("rejected", "list", "--reason", "schema", "--since", "1h", "--json").stdout)
+    offset = picked["records"][0]["offset"]
+    shown = json.loads(one.watchtime("rejected", "show", str(offset)).stdout)
+    replay = ("rejected", "replay", "--set", "schema=1", "--yes", "--json")
+    as_they_are = json.loads(one.watchtime("rejected", "replay", "--yes", "--json").stdout)
+    first = json.loads(one.watchtime(*replay).stdout)
+    second = json.loads(one.watchtime(*replay).stdout)
+    again = json.loads(one.watchtime(*replay, "--again").stdout)
+
+    assert {g["reason"]: g["count"] for g in listed["groups"]} == {"unsupported schema": 3, "invalid event_id": 1}
+    assert [len(picked["records"]), [g["reason"] for g in picked["groups"]]] == [3, ["unsupported schema"]]
+    assert (bad[0], event["client_session_id"]) == (json.loads(shown["event"]), shown["client"])
+    assert (as_they_are["accepted"], len(as_they_are["refused"])) == (0, 4)
+    assert (first["accepted"], first["replayed_before"]) == (3, 0)
+    assert (second["accepted"], second["replayed_before"]) == (0, 3)
+    assert again["accepted"] == 3
+    assert drift(one) == 0
+    assert (total(one, "total_events"), total(one, "duplicate_events")) == (3, 3)
+
+
+def test_a_young_day_is_mended_while_sinks_are_down_and_goes_on_afterwards(plain):
+    one, lake = plain
+    watch(one, seed=2)
     assert drift(one) == 0
     file = lake / f"analytics/video_daily/dt={today()}/data.jsonl"
     right = file.read_bytes()
@@ -97,8 +134,8 @@ def test_a_young_day_is_mended_while_sinks_are_down_and_goes_on_afterwards(stack
     still_cut = file.read_bytes()
     one.watchtime("rebuild", "--dt", today(), "--yes")
     mended = file.read_bytes()
-    one.up("--refresh-s", "1")
-    watch(one, seed=2)
+    one.up()
+    watch(one, seed=3)
 
     assert (running.returncode, "watchtime down sinks" in running.stderr) == (2, True)
     assert (declined.returncode, "video_daily" in declined.stdout) == (1, True)
@@ -107,10 +144,8 @@ def test_a_young_day_is_mended_while_sinks_are_down_and_goes_on_afterwards(stack
     assert right != file.read_bytes()
 
 
-@pytest.mark.timeout(600)
-def test_a_client_is_forgotten_everywhere(stack, tmp_path):
-    lake = tmp_path / "lake"
-    one = stack("--lake", lake.as_uri(), environ=CLIENT_TABLE)
+def test_a_client_is_forgotten_everywhere(panel):
+    one, lake = panel
     ids = watch(one)
     gone, stays = ids[0], ids[1]
     assert drift(one) == 0
@@ -157,9 +192,9 @@ async def keys_that_name(broker, client_id):
     return sorted(found)
 
 
-def test_forget_without_stages_says_so_and_goes_on_later(stack, tmp_path):
-    one = stack("--lake", (tmp_path / "lake").as_uri())
-    (gone, *_) = watch(one, clients=2)
+def test_forget_without_stages_says_so_and_goes_on_later(panel):
+    one, lake = panel
+    (gone, *_) = watch(one, clients=2, seed=2)
     assert drift(one) == 0
     before = rows(one, "ingest_daily")
 
@@ -170,39 +205,12 @@ def test_forget_without_stages_says_so_and_goes_on_later(stack, tmp_path):
 
     stopped = one.watchtime("forget", "--client", gone, "--yes", "--wait", "2", check=False)
     keys = list((one.data_dir / "forget").glob("*.json"))
-    one.up("--refresh-s", "1")
+    one.up()
     one.watchtime("forget", "--client", gone, "--yes", timeout_s=240)
 
     assert (stopped.returncode, len(keys)) == (2, 1)
     assert "run the same command again" in stopped.stderr
     assert gone not in keys[0].name + stopped.stderr
-    assert gone.encode() not in lake_text(tmp_path / "lake")
+    assert gone.encode() not in lake_text(lake)
     assert drift(one) == 0
     assert before == rows(one, "ingest_daily")
-
-
-def test_rejected_events_are_listed_shown_mended_and_replayed_once(stack, tmp_path):
-    one = stack("--lake", (tmp_path / "lake").as_uri())
-    (event,) = Audience(1, 1, now_ms(), strays=False).take(0, 1, now_ms())
-    bad = [{**event, "event_id": f"bad-{n}", "seq": None, "schema": 2} for n in range(3)]
-    assert post(one, [*bad, {**event, "event_id": ""}])["rejected"] == 4
-
-    listed = json.loads(one.watchtime("rejected", "list", "--json").stdout)
-    picked = json.loads(one.watchtime("rejected", "list", "--reason", "schema", "--since", "1h", "--json").stdout)
-    offset = picked["records"][0]["offset"]
-    shown = json.loads(one.watchtime("rejected", "show", str(offset)).stdout)
-    replay = ("rejected", "replay", "--set", "schema=1", "--yes", "--json")
-    as_they_are = json.loads(one.watchtime("rejected", "replay", "--yes", "--json").stdout)
-    first = json.loads(one.watchtime(*replay).stdout)
-    second = json.loads(one.watchtime(*replay).stdout)
-    again = json.loads(one.watchtime(*replay, "--again").stdout)
-
-    assert {g["reason"]: g["count"] for g in listed["groups"]} == {"unsupported schema": 3, "invalid event_id": 1}
-    assert [len(picked["records"]), [g["reason"] for g in picked["groups"]]] == [3, ["unsupported schema"]]
-    assert (bad[0], event["client_session_id"]) == (json.loads(shown["event"]), shown["client"])
-    assert (as_they_are["accepted"], len(as_they_are["refused"])) == (0, 4)
-    assert (first["accepted"], first["replayed_before"]) == (3, 0)
-    assert (second["accepted"], second["replayed_before"]) == (0, 3)
-    assert again["accepted"] == 3
-    assert drift(one) == 0
-    assert (total(one, "total_events"), total(one, "duplicate_events")) == (3, 3)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -188,23 +186,6 @@ async def test_control_records_end_a_raw_object(fresh_topics, group_prefix):
 
     assert len(await store.keys(RAW)) >= 2
     assert await raw_lines(store, 0) == [before, after]
-
-
-async def test_a_row_is_in_its_file_within_the_refresh_interval_and_two_seconds(fresh_topics, group_prefix, tmp_path):
-    """Prints the figure; half a thousand rows a day, each day's file written all the time."""
-    broker = await fresh_topics(partitions=1)
-    store = FolderStore(tmp_path)
-    dt, refresh_s, delays = today(), 1.0, []
-    async with publisher(broker) as publish, worker(settings(broker, group_prefix, refresh_s=refresh_s), store):
-        await publish_day(publish, dt, videos=500)
-        await settled(broker, group_prefix)
-        for n in range(8):
-            name = f"probe{n}-{uuid.uuid4().hex}"
-            await publish.row(VIDEO, dt, name, [1, 0, 0, 0])
-            delays.append(await until(lambda name=name: has_row(store, VIDEO, dt, name), "the row is in the file"))
-    print(f"\nrow to file, refresh {refresh_s} s: max {max(delays):.2f} s, median {sorted(delays)[4]:.2f} s")
-
-    assert max(delays) < refresh_s + 2
 
 
 async def test_jsonl_files_are_what_the_reference_wrote(fresh_topics, group_prefix):

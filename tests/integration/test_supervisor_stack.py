@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 import urllib.request
 from collections.abc import Callable
@@ -55,6 +53,12 @@ def until(stack: Stack, condition: Callable[[], Any], timeout_s: float = 120) ->
 def test_a_stack_from_up_to_down_and_up_again(stack: StackFactory) -> None:
     one = stack()
     assert sorted(one.pids) == sorted([*CHILDREN, "supervisor"])
+    for arguments, said in (
+        ([], f"a stack is running in {one.data_dir} already"),
+        (["--workers", "2"], "has --workers 1; for 2, stop all of it with `watchtime down`"),
+    ):
+        refused = one.watchtime("up", *arguments, check=False)
+        assert (refused.returncode, said in refused.stderr) == (1, True), refused.stderr
     post(one, "first")
     status = until(one, lambda: settled(one))
     assert {child["name"]: child["state"] for child in status["children"]} == dict.fromkeys(CHILDREN, "ready")
@@ -77,37 +81,6 @@ def test_a_stack_from_up_to_down_and_up_again(stack: StackFactory) -> None:
     until(one, lambda: settled(one))
     last = json.loads(one.watchtime("query", "--json", "SELECT views FROM video_daily").stdout)
     assert [row["views"] for row in last] == [2]
-
-
-def test_every_killed_child_comes_back(stack: StackFactory) -> None:
-    one = stack()
-    post(one, "before")
-    for name in CHILDREN:
-        pid = one.pids[name]
-        os.kill(pid, signal.SIGKILL)
-        until(one, lambda name=name, pid=pid: one.pids.get(name, pid) != pid)
-    until(one, lambda: one.status()["healthy"])
-
-    post(one, "after")
-    until(one, lambda: settled(one))
-
-
-def test_up_in_an_occupied_folder_says_so(stack: StackFactory) -> None:
-    one = stack("kafka")
-
-    done = one.watchtime("up", "kafka", check=False)
-
-    assert done.returncode == 1
-    assert f"a stack is running in {one.data_dir} already" in done.stderr
-
-
-def test_another_number_of_workers_is_refused_while_the_stack_runs(stack: StackFactory) -> None:
-    one = stack("kafka")
-
-    done = one.watchtime("up", "--workers", "2", check=False)
-
-    assert done.returncode == 1
-    assert "has --workers 1; for 2, stop all of it with `watchtime down`" in done.stderr
 
 
 @pytest.mark.slow

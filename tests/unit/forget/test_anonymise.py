@@ -155,7 +155,7 @@ def counted(lines, rule):
         recount.close()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(LINES, min_size=1, max_size=25), st.sampled_from(["event", "received", "local"]))
 def test_counting_comes_to_the_same_without_the_client(lines, rule):
     text, _ = Anonymiser(ME, KEY).lines(list(lines))
