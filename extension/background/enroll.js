@@ -7,6 +7,12 @@
 const TIMEOUT_MS = 10_000;
 
 /**
+ * @param {string} token `wt1.<key>.<install>.<expiry>.<mac>`
+ * @returns {string | undefined} the name that a gateway knows its bearer by, whatever the events call themselves
+ */
+export const installOf = (token) => /^wt1\.[\w-]+\.([\w-]+)\./.exec(token)?.[1];
+
+/**
  * @param {{address: string, token: string, invite: string}} wish token: of before, empty for none
  * @param {typeof fetch} ask
  * @returns {Promise<{token: string, expires_ts: number}>}

@@ -7,7 +7,7 @@
 
 import * as ext from "../ext.js";
 import { Delivery } from "./deliver.js";
-import { enroll } from "./enroll.js";
+import { enroll, installOf } from "./enroll.js";
 import { localDate } from "./days.js";
 import { Queue } from "./queue.js";
 import { abandoned, DEAD_AFTER_MS } from "./recover.js";
@@ -91,9 +91,10 @@ const forPeople = {
   /** @param {Queue} queue */
   status: async (queue) => {
     const now = new Date();
+    const current = await settings();
     return {
-      settings: await settings(),
-      client: await queue.client(),
+      settings: current,
+      client: installOf(current.token) ?? (await queue.client()),
       today: await queue.day(localDate(now.getTime(), now.getTimezoneOffset())),
       queue: await queue.state(),
       delivery: await delivery.state(),
@@ -128,7 +129,6 @@ const forPeople = {
     await ext.localRemove(DELIVERY);
     await newRun(queue);
     await mark();
-    return { client: await queue.client() };
   },
 };
 

@@ -71,12 +71,27 @@ element("server").addEventListener("submit", async (event) => {
     }
     const saved = await ext.ask({ kind: "change", change: { address: wanted, token: token.value.trim() } });
     address.value = saved.address;
-    say("server-result", "Saved.", "good");
+    say("server-result", (await clearIdleToken(saved)) ? "Saved, without the token: this gateway asks for none." : "Saved.", "good");
   } catch (error) {
     say("server-result", message(error), "bad");
   }
   await refresh();
 });
+
+/**
+ * Let go of a token that names nobody: a gateway that takes events without one knows this browser by its own name,
+ * and that is the name to be shown and to be forgotten by.
+ * @param {import("../background/settings.js").Settings} saved
+ * @returns {Promise<boolean>} whether there was one
+ */
+async function clearIdleToken(saved) {
+  if (!saved.token || !(await ext.ask({ kind: "test", address: saved.address, token: "" })).ok) {
+    return false;
+  }
+  await ext.ask({ kind: "change", change: { token: "" } });
+  token.value = "";
+  return true;
+}
 
 element("enroll").addEventListener("click", async () => {
   try {
@@ -153,9 +168,11 @@ element("forget").addEventListener("click", async () => {
 element("sure-no").addEventListener("click", () => sure.close());
 element("sure-yes").addEventListener("click", async () => {
   sure.close();
+  const name = element("client").textContent;
   await ext.ask({ kind: "forget" });
-  say("forget-result", "Erased. You have a new name.", "good");
   await refresh();
+  const stays = element("client").textContent === name; // a token's
+  say("forget-result", stays ? "Erased here. To the server you stay who your token says." : "Erased. You have a new name.", "good");
 });
 
 /** @param {unknown} error */

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { enroll } from "../../../extension/background/enroll.js";
+import { enroll, installOf } from "../../../extension/background/enroll.js";
 
 const ADDRESS = "https://watch.example";
 const GIVEN = { ok: true, install: "i-1", token: "wt1.k.i-1.2.m", expires_ts: 2_000 };
@@ -63,6 +63,12 @@ for (const [status, body, words] of REFUSALS) {
     await assert.rejects(enroll({ address: ADDRESS, token: "", invite: "x" }, gateway([status, body]).ask), { message: words });
   });
 }
+
+test("a token names its install; no token, and what is none, names nobody", () => {
+  const tokens = ["wt1.new.i-0_aZ-9.1900000000.mac", "", "wt1.new", "secret", "wt2.new.i-1.2.mac"];
+
+  assert.deepEqual(tokens.map(installOf), ["i-0_aZ-9", undefined, undefined, undefined, undefined]);
+});
 
 test("no answer is told", async () => {
   const ask = async () => {
