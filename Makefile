@@ -25,6 +25,9 @@ install: .venv/.installed ## create .venv with everything in it (at once when no
 	@touch $@
 
 node_modules/.package-lock.json: package.json package-lock.json
+	@command -v npm > /dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2> /dev/null || \
+	  { echo "the tests of the browser extension need npm and Node 20 or newer (https://nodejs.org); this machine has" \
+	  "$$(node --version 2> /dev/null || echo none), and $$(command -v npm || echo no npm)" >&2; exit 1; }
 	@echo "installing JavaScript packages into node_modules"
 	@npm ci --no-audit --no-fund --silent
 	@touch $@
