@@ -72,7 +72,6 @@ class Catalogue:
         owners = [_channel(rng, number) for number in range(channels)]
         rng.shuffle(owners)
         owner_weights = _zipf(channels)
-        self.channels: Final = owners
         self.videos: Final = [
             _video(rng, number, rng.choices(owners, cum_weights=owner_weights)[0]) for number in range(videos)
         ]

@@ -35,11 +35,12 @@ class Month:
         self.events_s = max(self.events_day / 86_400 * figures.peak, figures.events_per_hour / 3_600)
         self.posts_month = self.events_day / figures.events_per_post * DAYS
         self.gb_day = self.events_day * figures.event_bytes / GB
+        #: Viewers at the same time on average.
+        self.at_once = size.viewers * figures.hours_per_day / 24
         #: Share of a day in which anything is watched at all.
-        self.awake = min(1.0, size.viewers * figures.hours_per_day / 24)
+        self.awake = min(1.0, self.at_once)
         #: Raw partitions that get something within one refresh of the average hour.
-        watching = max(1.0, size.viewers * figures.hours_per_day / 24)
-        self.busy_partitions: float = size.partitions * (1 - (1 - 1 / size.partitions) ** watching)
+        self.busy_partitions: float = size.partitions * (1 - (1 - 1 / size.partitions) ** max(1.0, self.at_once))
 
     def gateways(self) -> int:
         """Return the tasks of the busiest hour."""
@@ -79,8 +80,7 @@ class Month:
     def balancer(self) -> float:
         """Return the price of the load balancer: the dearest of bytes and open connections."""
         gb_hour = self.gb_of_requests() / HOURS
-        open_connections = self.size.viewers * self.figures.hours_per_day / 24
-        units = max(gb_hour, open_connections / 3_000)
+        units = max(gb_hour, self.at_once / 3_000)  # each viewer has a connection open
         return HOURS * (self.prices.balancer_hour + units * self.prices.balancer_unit_hour)
 
     def gb_of_requests(self) -> float:

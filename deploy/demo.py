@@ -40,11 +40,13 @@ SELECT dt, total_events, duplicate_events, moved_events, ignored_no_channel_tick
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("--viewers", type=int, default=300, help="simulated viewers (default 300)")
-    parser.add_argument("--rate", type=float, default=1_000.0, help="events a second (default 1000)")
-    parser.add_argument("--seconds", type=float, default=15.0, help="how long they watch (default 15)")
+    parser.add_argument("--viewers", type=load.positive, default=300, help="simulated viewers (default 300)")
+    parser.add_argument("--rate", type=load.positive_float, default=1_000.0, help="events a second (default 1000)")
+    parser.add_argument("--seconds", type=load.positive_float, default=15.0, help="how long they watch (default 15)")
     parser.add_argument("--seed", type=int, default=None, help="repeats a run's events (default: drawn and printed)")
-    parser.add_argument("--workers", type=int, default=None, help="stream workers of a stack that is started (1)")
+    parser.add_argument(
+        "--workers", type=load.positive, default=None, help="stream workers of a stack that is started (1)"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the stack running that this command started")
 
 

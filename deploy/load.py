@@ -20,11 +20,11 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from deploy.local import endpoints
 from deploy.open_loop import OpenLoop, Plan, Tally
 
 _PROGRESS_S: Final = 0.25
@@ -34,11 +34,13 @@ _PLAIN_LINE_S: Final = 5.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("--url", help="gateway, such as http://127.0.0.1:4000 (default: from endpoints.json)")
-    parser.add_argument("--clients", type=_positive, default=200, help="simulated viewers (default 200)")
-    parser.add_argument("--rate", type=float, default=1_000.0, help="events a second, all viewers (default 1000)")
-    parser.add_argument("--seconds", type=float, default=None, help="how long to post (default 10; none with --events)")
-    parser.add_argument("--batch", type=_positive, default=50, help="a POST holds 1 to this many events (default 50)")
-    parser.add_argument("--events", type=_positive, default=None, help="stop after so many events")
+    parser.add_argument("--clients", type=positive, default=200, help="simulated viewers (default 200)")
+    parser.add_argument("--rate", type=positive_float, default=1_000.0, help="events a second, all viewers (1000)")
+    parser.add_argument(
+        "--seconds", type=positive_float, default=None, help="how long to post (default 10; none with --events)"
+    )
+    parser.add_argument("--batch", type=positive, default=50, help="a POST holds 1 to this many events (default 50)")
+    parser.add_argument("--events", type=positive, default=None, help="stop after so many events")
     parser.add_argument("--repeat", type=float, default=0.0, help="share of POSTs sent twice, such as 0.05")
     parser.add_argument("--seed", type=int, default=None, help="repeats a run's events (default: drawn and printed)")
     parser.add_argument("--deadline", type=float, default=60.0, help="seconds to repeat an unanswered POST (60)")
@@ -49,10 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the load; 0 when every POST was acknowledged and nothing was rejected, else 1."""
     data_dir = Path(args.data_dir)
-    url = args.url or gateway_of(data_dir)
-    if url is None:
-        sys.stderr.write(f"no --url given and no {data_dir / 'endpoints.json'}: start a stack with `watchtime up`\n")
-        return 2
+    url = args.url or endpoints.read(data_dir)["gateway"]
     seconds = args.seconds if args.seconds is not None else (math.inf if args.events else 10.0)
     plan = Plan(
         url=ingest_url(url),
@@ -161,14 +160,6 @@ def ingest_url(url: str) -> str:
     return url if url.rstrip("/").endswith("/ingest") else url.rstrip("/") + "/ingest"
 
 
-def gateway_of(data_dir: Path) -> str | None:
-    """Return the gateway's address of the stack in a data folder; None when there is no stack."""
-    try:
-        return str(orjson.loads((data_dir / "endpoints.json").read_bytes())["gateway"])
-    except FileNotFoundError:
-        return None
-
-
 async def _show(loop: OpenLoop) -> None:
     """Show how far a run is until cancelled; plain lines where there is no terminal."""
     plan, tally = loop.plan, loop.tally
@@ -186,8 +177,17 @@ async def _show(loop: OpenLoop) -> None:
             await asyncio.sleep(_PROGRESS_S)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Return a whole number from 1 on, for the argument parser."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return value
+
+
+def positive_float(text: str) -> float:
+    """Return a finite number above 0, for the argument parser."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value

@@ -84,14 +84,13 @@ class _Post:
 class OpenLoop:
     """One run of a plan; `tally` may be read while it runs."""
 
-    def __init__(self, plan: Plan, write: Callable[[bytes], object], *, start_ms: int | None = None) -> None:
+    def __init__(self, plan: Plan, write: Callable[[bytes], object]) -> None:
         """Prepare a run; `write` takes a line (with its end) for each acknowledged POST."""
         self.plan: Final = plan
         self.tally: Final = Tally()
         self._write: Final = write
         self._rng: Final = random.Random(f"load {plan.seed}")  # noqa: S311 - simulation, no secrets
-        now_ms = _now_ms() if start_ms is None else start_ms
-        self._audience: Final = Audience(plan.seed, plan.clients, now_ms, strays=plan.strays)
+        self._audience: Final = Audience(plan.seed, plan.clients, _now_ms(), strays=plan.strays)
         self._queues: Final[dict[int, deque[_Post]]] = {}
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._next_number = 0

@@ -28,7 +28,7 @@ class Program:
 class Child:
     """A running program that dies with this process; strictly, with the thread that made it: use the main thread."""
 
-    def __init__(self, program: Program, base_environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, program: Program) -> None:
         self.program = program
         program.log.parent.mkdir(parents=True, exist_ok=True)
         # -I -S: the guard needs nothing from site-packages and must not see a PYTHONPATH meant for the child.
@@ -36,7 +36,7 @@ class Child:
         with program.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - commands are built by this package
                 [*guard, *program.command],
-                env={**(os.environ if base_environ is None else base_environ), **program.environ},
+                env={**os.environ, **program.environ},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

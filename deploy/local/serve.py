@@ -25,12 +25,10 @@ from deploy.local.supervisor import Supervisor
 
 #: Called with descriptions of children as they change, and with {"ready": true} or {"error": …} once.
 Say = Callable[[dict[str, Any]], None]
-
-log = structlog.get_logger()
-
-
 #: Returns the children of a stack.
 Plan = Callable[[Layout, Mapping[str, str]], list[Spec]]
+
+log = structlog.get_logger()
 
 
 def serve(options: Options, environ: Mapping[str, str], say: Say, plan: Plan = specs) -> int:

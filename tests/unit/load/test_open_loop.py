@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import itertools
 from collections import Counter, defaultdict
@@ -14,7 +13,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from deploy import load
+from deploy import cli, load
 from deploy.open_loop import OpenLoop, Plan, Tally
 from tests import oracle
 
@@ -178,12 +177,26 @@ def test_percentiles_are_nearest_rank() -> None:
 
 
 def test_command_needs_an_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data-dir", type=Path, default=tmp_path)
-    load.add_arguments(parser)
-
-    assert load.run(parser.parse_args([])) == 2
+    assert cli.main(["load", "--data-dir", str(tmp_path)]) == 1
     assert "watchtime up" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        *itertools.product(("load", "demo"), ("--rate=0", "--rate=-5", "--rate=nan", "--seconds=0", "--seconds=inf")),
+        ("load", "--clients=0"),
+        ("demo", "--viewers=0"),
+        ("demo", "--workers=-1"),
+    ],
+)
+def test_what_would_post_nothing_or_without_end_is_refused(
+    command: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([command, option])
+
+    assert f"argument {option.partition('=')[0]}: {option.partition('=')[2]} is not" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("url", ["http://h:1", "http://h:1/", "http://h:1/ingest"])
