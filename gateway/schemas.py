@@ -76,18 +76,26 @@ def published_event() -> Schema:
 
 
 def rejected() -> Schema:
-    """Return the schema of a value of `watch.rejected` that the gateway wrote."""
+    """Return the schema of a value of `watch.rejected` that the gateway or `streams` wrote."""
     properties = {
         "reason": {"type": "string", "description": "the verdict"},
         "received_at": _TIME,
         "event": {"type": "string", "description": "the event's JSON, its first 16 KiB"},
+    }
+    place = {
+        name: {"type": "integer", "minimum": 0, "description": f"{what}, where `streams` could not read a line"}
+        for name, what in (
+            ("partition", f"partition of {EVENTS}"),
+            ("offset", "offset of the record"),
+            ("line", "number of the line in it, from 0"),
+        )
     }
     return {
         "$schema": DIALECT,
         "title": f"A value of {REJECTED}",
         "type": "object",
         "required": list(properties),
-        "properties": properties,
+        "properties": properties | place,
     }
 
 
@@ -153,17 +161,6 @@ def files() -> dict[str, str]:
     documents = {f"{name}.schema.json": schema for name, schema in all_schemas().items()}
     documents["asyncapi.json"] = asyncapi()
     return {name: json.dumps(document, indent=2) + "\n" for name, document in documents.items()}
-
-
-def breaks(old: Schema, new: Schema, *, written_by_clients: bool) -> list[str]:
-    """Return what a new schema would break for those who wrote (else: read) by the old one; none if it only adds."""
-    before, after = old.get("properties", {}), new.get("properties", {})
-    found = [f"{name} is gone" for name in before if name not in after]
-    found += [f"{name} is another one" for name in before if name in after and before[name] != after[name]]
-    was, required = set(old.get("required", ())), set(new.get("required", ()))
-    if written_by_clients:
-        return found + [f"{name} is demanded now" for name in sorted(required - was)]
-    return found + [f"{name} may be missing now" for name in sorted(was - required)]
 
 
 def main(arguments: list[str]) -> int:
