@@ -49,7 +49,7 @@ export function droppedWords(dropped) {
 }
 
 /**
- * The channels with most time, and one entry for all others.
+ * The channels with most time.
  * @param {Record<string, number>} channels ms by name
  * @param {number} most
  * @returns {{name: string, ms: number}[]}

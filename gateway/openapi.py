@@ -12,7 +12,7 @@ from gateway.answers import json_answer
 from gateway.held_days import TABLES
 from gateway.live import MOST_ROWS
 from gateway.settings import Settings
-from streams.contract.event import MAX_BATCH_EVENTS, MAX_BODY_BYTES
+from streams.contract.event import MAX_BATCH_EVENTS
 from streams.contract.rows import Table
 
 Part = dict[str, Any]
@@ -23,7 +23,7 @@ _WHY: Final = {
     403: "Host, Origin or invite code is not allowed",
     404: "Not offered as this gateway is set",
     408: "The body did not arrive in time",
-    413: f"More than {MAX_BODY_BYTES} bytes or {MAX_BATCH_EVENTS} events",
+    413: "The body is too large, or holds too many events",
     415: "Not application/json, or with a Content-Encoding",
     429: "Too many requests; see Retry-After",
     503: "Not now: keep everything and repeat the same request",

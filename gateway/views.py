@@ -1,8 +1,8 @@
 """Views of a day for the live page: each is made and encoded once and shared by all who look at that day.
 
 A view is made only when something in it may have changed: the rows of the day, the days that there are, or what is
-known of the pipeline. Its id is a hash of its content, so a viewer who comes back with
-the id of the newest view, from this process or another, has it already.
+known of the pipeline. Its id is a hash of its content, so a viewer who comes back with the id of the newest view,
+from this process or another, has it already.
 """
 
 from __future__ import annotations

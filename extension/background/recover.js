@@ -7,7 +7,10 @@
 
 import { OUTBOX } from "../content/outbox.js";
 
-/** A page renews its outbox at least every 30 s; one that has not for so long is dead, or frozen with nothing running. */
+/**
+ * A page renews an outbox that holds something at least every 30 s; one that has not for so long is dead, or frozen
+ * with nothing running.
+ */
 export const DEAD_AFTER_MS = 180_000;
 
 /**
