@@ -83,6 +83,15 @@ def test_the_gateway_is_reached_on_loopback_only() -> None:
     assert gateway["ports"] == ["127.0.0.1:${GATEWAY_PORT}:4000"]
 
 
+def test_the_gateway_and_the_sinks_have_one_lake() -> None:
+    gateway, sinks = (services()[name]["environment"] for name in ("gateway", "sinks"))
+
+    assert gateway["GATEWAY_LAKE"] == sinks["SINKS_LAKE"]
+    assert gateway["GATEWAY_S3_ENDPOINT"] == sinks["SINKS_S3_ENDPOINT"]
+    keys = [name for name in sinks if name.startswith("AWS_")]
+    assert {name: gateway[name] for name in keys} == {name: sinks[name] for name in keys}
+
+
 def test_each_setting_is_there_and_used() -> None:
     used = set(re.findall(r"\$\{(\w+)", FILE + (ROOT / "docker-compose.build.yml").read_text()))
 
