@@ -89,13 +89,8 @@ def _date(now_s: int) -> str:
     return email.utils.formatdate(now_s, usegmt=True)
 
 
-def json_answer(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> JsonAnswer:
-    """Return an answer with a JSON body."""
-    return JsonAnswer(status, body, headers)
-
-
 def error_answer(status: int, error: str, headers: Mapping[str, str] | None = None) -> JsonAnswer:
     """Return an error as an answer."""
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers = {**(headers or {}), "Retry-After": str(RETRY_AFTER_S)}
-    return json_answer(status, orjson.dumps({"ok": False, "error": error}), headers)
+    return JsonAnswer(status, orjson.dumps({"ok": False, "error": error}), headers)

@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 
 from gateway.access import Access
-from gateway.answers import Refusal, json_answer
+from gateway.answers import JsonAnswer, Refusal
 from gateway.buckets import Buckets
 from gateway.ingest import demand_json
 from gateway.settings import Settings
@@ -60,7 +60,7 @@ class Enrolment:
         expires_s = int(self._clock_s()) + self._life_s
         token = sign(self._access.keyring.signing, install, expires_s)
         answer = {"ok": True, "install": install, "token": token, "expires_ts": expires_s * 1_000}
-        return json_answer(200, orjson.dumps(answer), {"Cache-Control": "no-store"})
+        return JsonAnswer(200, orjson.dumps(answer), {"Cache-Control": "no-store"})
 
     def _admit(self, invite: str) -> None:
         if self._how == "closed":

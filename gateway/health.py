@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import orjson
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from gateway.answers import error_answer, json_answer
+from gateway.answers import JsonAnswer, error_answer
 from gateway.publish import Publisher
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def health(_: web.Request) -> web.StreamResponse:
     """Answer that the process lives, whatever the broker does."""
-    return json_answer(200, orjson.dumps({"ok": True, "stage": "gateway"}))
+    return JsonAnswer(200, orjson.dumps({"ok": True, "stage": "gateway"}))
 
 
 def ready_handler(publisher: Publisher) -> Handler:
@@ -23,7 +20,7 @@ def ready_handler(publisher: Publisher) -> Handler:
 
     async def ready(_: web.Request) -> web.StreamResponse:
         if publisher.ready:
-            return json_answer(200, b'{"ok":true}')
+            return JsonAnswer(200, b'{"ok":true}')
         return error_answer(503, "The broker cannot be reached")
 
     return ready

@@ -15,7 +15,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway.access import Access
-from gateway.answers import Refusal, json_answer
+from gateway.answers import JsonAnswer, Refusal
 from gateway.body import InvalidJsonError, read_batch
 from gateway.intake import Intake, RejectedLimit, sort_batch
 from gateway.metrics import Metrics
@@ -80,7 +80,7 @@ class Ingest:
                 advice = "The broker does not take events now; keep them and repeat the request"
                 raise Refusal(503, advice, "broker") from error
         self._metrics.count_intake(intake)
-        return json_answer(200, intake.answer())
+        return JsonAnswer(200, intake.answer())
 
     async def _read(self, request: web.Request, held: _Held) -> bytes:
         """Return the body, at most MAX_BODY_BYTES of it, and account for its bytes while they arrive."""

@@ -21,7 +21,7 @@ from structlog.contextvars import get_contextvars
 
 from gateway import request_ids
 from gateway.access import Access
-from gateway.answers import Refusal, json_answer
+from gateway.answers import JsonAnswer, Refusal
 from gateway.audience import Audience
 from gateway.csv_rows import to_csv
 from gateway.held_days import TABLES
@@ -103,7 +103,7 @@ class Live:
         if "download" in request.query:
             headers["Content-Disposition"] = f'attachment; filename="{table.name}-{dt}.{shape}"'
         if shape == "json":
-            return json_answer(200, orjson.dumps(rows), headers)
+            return JsonAnswer(200, orjson.dumps(rows), headers)
         columns = table.columns if isinstance(day, LakeDay) else (*table.columns, "updated_at")
         text = to_csv(columns, rows)
         return web.Response(text=text, content_type="text/csv", charset="utf-8", headers=headers)
@@ -119,7 +119,7 @@ class Live:
             for dt in self._days.days()
             for source in (self._days.source(dt),)
         ]
-        return json_answer(200, orjson.dumps(body), {"Cache-Control": "no-store"})
+        return JsonAnswer(200, orjson.dumps(body), {"Cache-Control": "no-store"})
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Send views of a day until the client leaves or is too slow."""

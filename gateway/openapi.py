@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import orjson
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from gateway import schemas
-from gateway.answers import json_answer
+from gateway.answers import JsonAnswer
 from gateway.held_days import TABLES
 from gateway.live import MOST_ROWS
 from gateway.settings import Settings
@@ -121,12 +122,12 @@ def _row(table: Table) -> Part:
     return {"type": "object", "required": list(table.columns), "properties": schema["properties"]}
 
 
-def handler(settings: Settings) -> Any:  # noqa: ANN401 - as aiohttp wants it
+def handler(settings: Settings) -> Handler:
     """Return the handler of GET /openapi.json."""
     body = orjson.dumps(document(settings))
 
     async def show(_: web.Request) -> web.StreamResponse:
-        return json_answer(200, body)
+        return JsonAnswer(200, body)
 
     return show
 

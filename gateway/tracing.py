@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from structlog.contextvars import bound_contextvars, get_contextvars
 
 from gateway.answers import Refusal
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def tracing_of(environ: Mapping[str, str]) -> Tracing | None:

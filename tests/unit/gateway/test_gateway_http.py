@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gateway.answers import json_answer
+from gateway.answers import JsonAnswer
 from streams.contract.event import MAX_BODY_BYTES
 from tests.background_loop import BackgroundLoop
 from tests.live_gateway import LiveGateway
@@ -164,7 +164,7 @@ async def test_a_header_with_a_line_break_is_not_sent():
     request = make_mocked_request("GET", "/")
 
     with pytest.raises(ValueError, match="line break"):
-        await json_answer(200, b"{}", {"X": "a\r\nSet-Cookie: b"}).prepare(request)
+        await JsonAnswer(200, b"{}", {"X": "a\r\nSet-Cookie: b"}).prepare(request)
 
 
 @pytest.fixture(scope="module")
