@@ -14,21 +14,9 @@ export function isAlive() {
   return Boolean(api.runtime?.id);
 }
 
-export const version = () => api.runtime.getManifest().version;
-/** @param {string} path */
-export const pageUrl = (path) => api.runtime.getURL(path);
 /** @param {string} path */
 export const openPage = (path) => api.tabs.create({ url: api.runtime.getURL(path) });
 export const openOptions = () => api.runtime.openOptionsPage();
-
-/**
- * Send a message to the service worker and wait for its answer.
- * @param {{kind: string, [field: string]: unknown}} message
- * @returns {Promise<any>}
- */
-export function send(message) {
-  return api.runtime.sendMessage(message);
-}
 
 /**
  * Answer messages. Must be called while the worker's script first runs, or a waking worker misses the message.
@@ -46,13 +34,13 @@ export function onMessage(answer) {
 }
 
 /**
- * Ask the service worker and unwrap its answer.
+ * Send a message to the service worker and wait for its answer.
  * @param {{kind: string, [field: string]: unknown}} message
  * @returns {Promise<any>}
  * @throws {Error} what went wrong over there
  */
 export async function ask(message) {
-  const answer = await send(message);
+  const answer = await api.runtime.sendMessage(message);
   if (!answer?.ok) {
     throw new Error(answer?.error ?? "The extension's background did not answer");
   }

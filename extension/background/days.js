@@ -12,8 +12,8 @@
  * @property {Record<string, number>} channels ms by name, without ads
  */
 
-/** Days shown and kept. */
-export const DAYS_KEPT = 35;
+/** Today is shown, which somewhere is still UTC's yesterday. */
+export const DAYS_KEPT = 2;
 /** A name for time whose channel never showed. */
 export const NO_CHANNEL = "Unknown channel";
 

@@ -5,6 +5,7 @@
  * with a request in flight sends the same events again, with the same numbers, and the gateway's side counts them once.
  */
 
+import { post } from "./post.js";
 import { backOffMs, judge } from "./verdict.js";
 
 export const BATCH_EVENTS = 50;
@@ -78,7 +79,7 @@ export class Delivery {
       if (batch.length === 0) {
         return;
       }
-      const verdict = await this.#post(batch, address, token);
+      const verdict = await this.#deliver(batch, address, token);
       const keys = batch.map((queued) => queued.key);
       if (verdict.kind === "split") {
         most = Math.ceil(batch.length / 2);
@@ -101,29 +102,14 @@ export class Delivery {
    * @param {string} token
    * @returns {Promise<import("./verdict.js").Verdict>}
    */
-  async #post(batch, address, token) {
-    /** @type {Record<string, string>} */
-    const headers = { "Content-Type": "application/json" };
-    if (token) {
-      headers.Authorization = `Bearer ${token}`;
-    }
-    let response;
-    let body;
+  async #deliver(batch, address, token) {
+    const content = { events: batch.map((queued) => queued.event) };
+    let answer;
     try {
-      response = await this.#seams.fetch(`${address}/ingest`, {
-        method: "POST",
-        headers,
-        body: JSON.stringify({ events: batch.map((queued) => queued.event) }),
-        cache: "no-store",
-        credentials: "omit",
-        redirect: "error", // a redirect would lose the body, or take it somewhere that nobody agreed to
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      });
-      body = await response.json().catch(() => null);
+      answer = await post(`${address}/ingest`, content, { ask: this.#seams.fetch, token, timeout_ms: TIMEOUT_MS });
     } catch (error) {
       return { kind: "keep", error: `No answer from ${address}. Is the gateway running? (${reason(error)})`, wait_ms: null };
     }
-    const answer = { status: response.status, body, retry_after: response.headers.get("Retry-After") };
     return judge(answer, batch.length, this.#seams.ts());
   }
 

@@ -4,6 +4,8 @@
  * With a good token of before a fresh one comes for the same name, and no code is needed.
  */
 
+import { post } from "./post.js";
+
 const TIMEOUT_MS = 10_000;
 
 /**
@@ -19,15 +21,15 @@ export const installOf = (token) => /^wt1\.[\w-]+\.([\w-]+)\./.exec(token)?.[1];
  * @throws {Error} says in plain words why there is none
  */
 export async function enroll({ address, token, invite }, ask) {
-  let answer = await post(address, token, invite, ask);
+  let answer = await request(address, token, invite, ask);
   if (answer.status === 401 && token) {
-    answer = await post(address, "", invite, ask); // the one of before is no longer good: begin anew
+    answer = await request(address, "", invite, ask); // the one of before is no longer good: begin anew
   }
-  const { status, reply } = answer;
-  if (status === 200 && reply?.ok === true && typeof reply.token === "string" && typeof reply.expires_ts === "number") {
-    return { token: reply.token, expires_ts: reply.expires_ts };
+  const { status, body } = answer;
+  if (status === 200 && body?.ok === true && typeof body.token === "string" && typeof body.expires_ts === "number") {
+    return { token: body.token, expires_ts: body.expires_ts };
   }
-  throw new Error(explain(status, typeof reply?.error === "string" ? reply.error : ""));
+  throw new Error(explain(status, typeof body?.error === "string" ? body.error : ""));
 }
 
 /**
@@ -35,29 +37,13 @@ export async function enroll({ address, token, invite }, ask) {
  * @param {string} token
  * @param {string} invite
  * @param {typeof fetch} ask
- * @returns {Promise<{status: number, reply: any}>}
  */
-async function post(address, token, invite, ask) {
-  /** @type {Record<string, string>} */
-  const headers = { "Content-Type": "application/json" };
-  if (token) {
-    headers.Authorization = `Bearer ${token}`;
-  }
-  let response;
+async function request(address, token, invite, ask) {
   try {
-    response = await ask(`${address}/enroll`, {
-      method: "POST",
-      headers,
-      body: JSON.stringify(invite ? { invite } : {}),
-      cache: "no-store",
-      credentials: "omit",
-      redirect: "error",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
+    return await post(`${address}/enroll`, invite ? { invite } : {}, { ask, token, timeout_ms: TIMEOUT_MS });
   } catch {
     throw new Error(`Nothing answers at ${address}. Is the gateway running?`);
   }
-  return { status: response.status, reply: await response.json().catch(() => null) };
 }
 
 /**

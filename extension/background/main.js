@@ -9,6 +9,7 @@ import * as ext from "../ext.js";
 import { Delivery } from "./deliver.js";
 import { enroll, installOf } from "./enroll.js";
 import { localDate } from "./days.js";
+import { post } from "./post.js";
 import { Queue } from "./queue.js";
 import { abandoned, DEAD_AFTER_MS } from "./recover.js";
 import { DEFAULTS, hostPattern, measureOf, parseAddress } from "./settings.js";
@@ -205,25 +206,12 @@ async function probe(address, token) {
   if (!(await ext.mayReach(hostPattern(address)))) {
     return { ok: false, says: `The browser does not let this extension reach ${address}. Save the address and allow it.` };
   }
-  /** @type {Record<string, string>} */
-  const headers = { "Content-Type": "application/json" };
-  if (token) {
-    headers.Authorization = `Bearer ${token}`;
-  }
   try {
-    const response = await fetch(`${address}/ingest`, {
-      method: "POST",
-      headers,
-      body: '{"events":[]}',
-      credentials: "omit",
-      redirect: "error",
-      signal: AbortSignal.timeout(TEST_TIMEOUT_MS),
-    });
-    const reply = await response.json().catch(() => null);
-    if (response.ok && reply?.ok === true) {
+    const { status, body } = await post(`${address}/ingest`, { events: [] }, { ask: fetch, token, timeout_ms: TEST_TIMEOUT_MS });
+    if (status === 200 && body?.ok === true) {
       return { ok: true, says: "The gateway is there and takes this extension's events." };
     }
-    return { ok: false, says: `It answered ${response.status}${reply?.error ? `: ${reply.error}` : ""}.` };
+    return { ok: false, says: `It answered ${status}${body?.error ? `: ${body.error}` : ""}.` };
   } catch {
     return { ok: false, says: `Nothing answers at ${address}. Is the gateway running?` };
   }

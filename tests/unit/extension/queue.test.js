@@ -94,6 +94,16 @@ test("too many and too old: the oldest go, counted", async () => {
   assert.deepEqual((await queue.state()).dropped, { [TOO_MANY]: 4, [TOO_OLD]: 1 });
 });
 
+test("sums of days that nobody is shown any more go", async () => {
+  const { queue } = await fresh();
+  const days = ["2026-11-21", "2026-11-22", "2026-11-23", "2026-11-24", "2026-11-25"];
+  await add(queue, days.map((day, i) => item(i + 1, { event_ts: Date.parse(day) })));
+  await queue.trim(NOW);
+
+  const sums = await Promise.all(days.map(async (day) => (await queue.day(day)).fg_ms));
+  assert.deepEqual(sums, [0, 0, 10_000, 10_000, 10_000]);
+});
+
 test("an event that the gateway would never take is not queued", async () => {
   const { queue } = await fresh();
   await add(queue, [item(1, { odd: Array(2_000).fill("0123456789") }), item(2)]);
