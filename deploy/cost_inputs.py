@@ -43,9 +43,11 @@ class Figures:
     event_bytes: float = _input(650, "bytes of an event in topic and archive (measured)")
     gzip_share: float = _input(0.10, "what gzip leaves of it (measured on simulated viewers)")
     events_per_post: float = _input(1.0, "events in a POST: the extension sends each tick at once")
-    gateway_posts_s: float = _input(5_960, "POSTs a second of a gateway (measured, one core)")
-    streams_events_s: float = _input(58_000, "events a second of a stream worker (measured, one core)")
-    sinks_events_s: float = _input(20_000, "events a second of a sinks worker (assumed)")
+    gateway_posts_s: float = _input(
+        5_960, "POSTs a second of a gateway (measured, one core; SCALING.md says in which run)"
+    )
+    streams_events_s: float = _input(58_000, "events a second of a stream worker (measured in the same run)")
+    sinks_events_s: float = _input(25_000, "events a second of a sinks worker (measured, one core)")
     load: float = _input(0.4, "share of the measured rate at which a task is run; a vCPU is half a core")
     broker_bytes_s: float = _input(20e6, "bytes a second into a broker, copies included (assumed; far below its limit)")
     written_again: float = _input(2.0, "bytes of state, partials and rows for each byte of events (assumed)")

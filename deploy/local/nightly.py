@@ -102,7 +102,7 @@ async def keep(data_dir: Path, after_midnight_s: float, environ: Mapping[str, st
         try:
             await look(data_dir, time.time(), after_midnight_s, environ)
         except Exception:
-            # Whatever it is: the stack counts on, and the alarm for a night without a result will tell.
+            # Whatever it is: the stack counts on. If a night had a result before, the alarm NightMissing will tell.
             log.exception("the nightly reconciliation failed")
         await asyncio.sleep(_CHECK_S)
 
