@@ -74,7 +74,7 @@ def test_a_stack_from_up_to_down_and_up_again(stack: StackFactory) -> None:
     pids, before = one.pids, one.endpoints
     one.down()
     assert not [name for name, pid in pids.items() if started_at(pid)]
-    one.up()
+    one.up("--refresh-s", "1")
     assert {key: one.endpoints[key] for key in before if key != "pids"} == {
         key: value for key, value in before.items() if key != "pids"
     }
