@@ -76,7 +76,7 @@ class Settings:
             s3_endpoint=environ.get("SINKS_S3_ENDPOINT", cls.s3_endpoint),
             bootstrap_servers=brokers.servers,
             security=brokers.security,
-            group=environ.get("WATCHTIME_GROUP", cls.group),
+            group=environ.get("WATCHTIME_GROUP", "").strip() or cls.group,
             form=cast("Format", form),
             day_rule=cast("DayRule | None", day_rule),
             refresh_s=_seconds(environ, "SINKS_REFRESH_S", cls.refresh_s),

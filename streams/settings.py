@@ -64,7 +64,7 @@ class Settings:
         return cls(
             bootstrap_servers=brokers.servers,
             security=brokers.security,
-            group=environ.get("WATCHTIME_GROUP", cls.group),
+            group=environ.get("WATCHTIME_GROUP", "").strip() or cls.group,
             day_rule=cast("DayRule", day_rule),
             client_table=client_table == "on",
             partitions=_number(environ, "STREAMS_PARTITIONS", cls.partitions, least=1),

@@ -77,5 +77,7 @@ def test_a_wrong_value_is_told_with_its_variable(name, value):
         Settings.from_env(LAKE | {name: value})
 
 
-def test_a_blank_address_is_not_every_address():
-    assert Settings.from_env(LAKE | {"SINKS_METRICS_HOST": " "}).metrics_host == "127.0.0.1"
+def test_a_blank_variable_asks_for_nothing():
+    """Above all not for every address of the machine, nor for a group without a name."""
+    settings = Settings.from_env(LAKE | {"SINKS_METRICS_HOST": " ", "WATCHTIME_GROUP": ""})
+    assert (settings.metrics_host, settings.group) == ("127.0.0.1", "watchtime")

@@ -64,5 +64,7 @@ def test_a_value_that_cannot_be_used_is_named(variable, value):
         Settings.from_env({variable: value})
 
 
-def test_a_blank_address_is_not_every_address():
-    assert Settings.from_env({"STREAMS_METRICS_HOST": " "}).metrics_host == "127.0.0.1"
+def test_a_blank_variable_asks_for_nothing():
+    """Above all not for every address of the machine, nor for a group without a name."""
+    settings = Settings.from_env({"STREAMS_METRICS_HOST": " ", "WATCHTIME_GROUP": ""})
+    assert (settings.metrics_host, settings.group) == ("127.0.0.1", "watchtime")
