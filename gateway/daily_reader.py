@@ -182,6 +182,8 @@ class DailyReader(Reader):
                 await reader.look()
             except (KafkaError, OSError, TimeoutError) as error:
                 log.warning("the pipeline's progress is not known", why=repr(error))
+            except Exception:
+                log.exception("the pipeline's progress is not known")
             if self.caught_up.is_set():
                 reader.health.rate = rate.update(time.monotonic(), self.days.counted())
             reader.health.unreadable = self._unreadable
