@@ -40,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments; their defaults are the variables that the stages read."""
     at = os.environ.get
     parser.add_argument("roles", nargs="*", metavar="role", help=f"only these: {', '.join(ROLES)} (all)")
-    parser.add_argument("--group", default=at("WATCHTIME_GROUP", "watchtime"), metavar="G", help="the stack's group")
+    parser.add_argument(
+        "--group", default=at("WATCHTIME_GROUP", "").strip() or "watchtime", metavar="G", help="the stack's group"
+    )
     parser.add_argument(
         "--user",
         dest="users",

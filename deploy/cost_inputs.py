@@ -47,7 +47,7 @@ class Figures:
         5_960, "POSTs a second of a gateway (measured, one core; SCALING.md says in which run)"
     )
     streams_events_s: float = _input(58_000, "events a second of a stream worker (measured in the same run)")
-    sinks_events_s: float = _input(25_000, "events a second of a sinks worker (measured, one core)")
+    sinks_events_s: float = _input(25_000, "events a second of a sinks worker (from measured CPU; SCALING.md)")
     load: float = _input(0.4, "share of the measured rate at which a task is run; a vCPU is half a core")
     broker_bytes_s: float = _input(20e6, "bytes a second into a broker, copies included (assumed; far below its limit)")
     written_again: float = _input(2.0, "bytes of state, partials and rows for each byte of events (assumed)")

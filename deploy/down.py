@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 from deploy.errors import DeployError
 from deploy.local import control, tenancy
@@ -25,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     lines = ChildLines(sys.stderr)
     supervisor = tenancy.supervisor_of(args.data_dir)
     try:
-        for message in control.ask(args.data_dir, "stop" if args.stages else "shutdown", args.stages):
+        for message in _answer(args):
             if "error" in message:
                 raise DeployError(message["error"])
             if "name" in message:
@@ -40,6 +41,22 @@ def run(args: argparse.Namespace) -> int:
     if not args.stages:
         _await_end(args, supervisor, lines)
     return 0
+
+
+def _answer(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Ask for the stop; a supervisor that has the folder and does not hear yet is just starting."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            yield from control.ask(args.data_dir, "stop" if args.stages else "shutdown", args.stages)
+        except control.CutOffError:
+            raise
+        except control.NotRunningError:
+            if not tenancy.is_held(args.data_dir) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _await_end(args: argparse.Namespace, supervisor: tenancy.Process | None, lines: ChildLines) -> None:

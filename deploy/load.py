@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.local import endpoints
+from deploy.local.config import StackError
 from deploy.open_loop import OpenLoop, Plan, Tally
 
 _PROGRESS_S: Final = 0.25
@@ -49,9 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the load; 0 when every POST was acknowledged and nothing was rejected, else 1."""
+    """Run the load; 0 when every POST was acknowledged and nothing was rejected, else 1; 2 without a stack."""
     data_dir = Path(args.data_dir)
-    url = args.url or endpoints.read(data_dir)["gateway"]
+    try:
+        url = args.url or endpoints.read(data_dir)["gateway"]
+    except StackError as error:
+        sys.stderr.write(f"watchtime load: {error}\n")
+        return 2
     seconds = args.seconds if args.seconds is not None else (math.inf if args.events else 10.0)
     plan = Plan(
         url=ingest_url(url),

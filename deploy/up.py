@@ -70,9 +70,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _start_again(args: argparse.Namespace, lines: ChildLines) -> int:
     """Start what is stopped in a running stack; with nothing to start, say that it runs already."""
+    *_, told = control.ask(args.data_dir, "describe", args.stages)
     _refuse_options(args)
     _refuse_other_counts(args)
-    *_, told = control.ask(args.data_dir, "describe", args.stages)
     stopped = [child["name"] for child in told.get("children", []) if child["state"] == "stopped"]
     if "error" not in told and not stopped:
         raise tenancy.OccupiedError(tenancy.occupied(args.data_dir))
@@ -90,7 +90,8 @@ def _refuse_options(args: argparse.Namespace) -> None:
         "lake": running["lake"],
     }
     for name, value in held.items():
-        if getattr(args, name) not in {None, value}:
+        # A release before this one did not tell all of them. Port 0 asks for any.
+        if None not in {value, wish := getattr(args, name)} and wish != value and (name, wish) != ("gateway_port", 0):
             option = f"--{name.replace('_', '-')}"
             raise DeployError(
                 f"the stack that runs in {args.data_dir} has {option} {value} and keeps it while it runs: leave out "

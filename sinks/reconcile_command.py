@@ -116,7 +116,8 @@ def _run_range(args: argparse.Namespace) -> int:
         days_told = [_told(outcome) for outcome in in_order]
         sys.stdout.write(orjson.dumps({"from": first, "to": last, **total, "days": days_told, **why}).decode() + "\n")
     else:
-        sys.stdout.write("total " + " ".join(f"{name}={count}" for name, count in total.items()) + "\n")
+        told = (f"{name}={'unknown' if count is None else count}" for name, count in total.items())
+        sys.stdout.write(f"total {' '.join(told)}\n")
     return UNTOLD if why or total["untold"] else DRIFT if total["drift"] else NO_DRIFT
 
 
@@ -132,11 +133,11 @@ async def _each(stack: Stack, days: list[str], args: argparse.Namespace, shown: 
                 shown.say(render(outcome.finding))
 
 
-def summary(outcomes: list[Outcome]) -> dict[str, int]:
-    """Return the sums over the days of a range; days that cannot be told are counted apart."""
+def summary(outcomes: list[Outcome]) -> dict[str, int | None]:
+    """Return the sums over the days of a range; days that cannot be told are counted apart. Drift of none: None."""
     told = [outcome.finding for outcome in outcomes if not isinstance(outcome, Untold)]
     return {
-        "drift": sum(finding.drift for finding in told),
+        "drift": sum(finding.drift for finding in told) if told else None,
         "days": len(outcomes),
         "untold": len(outcomes) - len(told),
         "rows": sum(finding.rows for finding in told),

@@ -47,7 +47,7 @@ class Stack:
             lake=lake_of(data_dir, environ),
             bootstrap_servers=brokers.servers,
             security=brokers.security,
-            group=found.get("group") or environ.get("WATCHTIME_GROUP") or "watchtime",
+            group=found.get("group") or environ.get("WATCHTIME_GROUP", "").strip() or "watchtime",
             day_rule=environ.get("STREAMS_DAY") or _recorded_day_rule(data_dir),  # type: ignore[arg-type] # see below
             client_table=client_table,
         )

@@ -24,18 +24,24 @@ def run(arguments: Sequence[str], environ: Mapping[str, str], timeout_s: float) 
     with tempfile.TemporaryDirectory(prefix="watchtime-command-") as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
         process = _FORKS.Process(target=_command, args=(list(arguments), dict(environ), str(out), str(err)))
+        out.touch()
+        err.touch()
         process.start()
-        process.join(timeout_s)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
+        try:
+            process.join(timeout_s)
+            code = process.exitcode
+        finally:
+            if process.exitcode is None:
+                process.kill()
+                process.join()
+        if code is None:
             raise subprocess.TimeoutExpired(["watchtime", *arguments], timeout_s, out.read_text(), err.read_text())
-        return subprocess.CompletedProcess(arguments, process.exitcode, out.read_text(), err.read_text())
+        return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
 
 
 def _command(arguments: list[str], environ: dict[str, str], out: str, err: str) -> None:
     for path, descriptor in ((out, 1), (err, 2)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
+        os.dup2(os.open(path, os.O_WRONLY), descriptor)
     os.environ.clear()
     os.environ.update(environ)
     sys.exit(main(arguments))

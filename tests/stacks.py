@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from deploy.local.ports import free_port
 from tests import commands
 
 UP_TIMEOUT_S = 150
-DOWN_TIMEOUT_S = 30
+DOWN_TIMEOUT_S = 45
 
 
 class Stack:
@@ -51,7 +51,10 @@ class Stack:
     ) -> subprocess.CompletedProcess[str]:
         """Run `watchtime COMMAND --data-dir … ARGUMENTS`; with `check`, a failure fails the test with its words."""
         line = [command, "--data-dir", str(self.data_dir), *arguments]
-        done = commands.run(line, {**os.environ, **self._environ}, timeout_s)
+        try:
+            done = commands.run(line, {**os.environ, **self._environ}, timeout_s)
+        except subprocess.TimeoutExpired as late:
+            pytest.fail(f"{late}\n{late.output}{late.stderr}{self.logs()}")
         if check and done.returncode:
             pytest.fail(f"watchtime {command} ended with {done.returncode}:\n{done.stdout}{done.stderr}{self.logs()}")
         return done
@@ -81,13 +84,11 @@ StackFactory = Callable[..., Stack]
 
 @contextmanager
 def _stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackFactory]:
-    stacks: list[Stack] = []
-
     def make(*arguments: str, environ: Mapping[str, str] | None = None, up: bool = True) -> Stack:
         # Stacks of tests live for seconds: a broker that starts quickly is worth more than one that runs quickly.
         quick = {"KAFKA_OPTS": " ".join(QUICK_START)}
         one = Stack(tmp_path_factory.mktemp("stack"), quick | dict(environ or {}))
-        stacks.append(one)
+        stacks.callback(one.down)
         defaults = [] if "--gateway-port" in arguments else ["--gateway-port", str(free_port())]
         if "--refresh-s" not in arguments:
             defaults += ["--refresh-s", "1"]
@@ -95,9 +96,8 @@ def _stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackFactory]:
             one.up(*defaults, *arguments)
         return one
 
-    yield make
-    for one in stacks:
-        one.down()
+    with ExitStack() as stacks:
+        yield make
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Final
 from deploy.local import broker, s3
 from deploy.local.cache import Cache
 from deploy.local.config import Config, StackError
-from deploy.local.keeper import Spec
+from deploy.local.keeper import START_TIMEOUT_S, Spec
 from deploy.local.ports import LOOPBACK, PortClaims
 from deploy.local.probes import gateway_ready, metrics_ready
 from deploy.local.process import Program
@@ -26,8 +26,9 @@ GATEWAY_METRICS_PORT: Final = 4001
 S3_PORT: Final = 7070
 #: Longer than a sinks worker takes over its last files, its last commit and its leave, which the lake may draw out.
 _STAGE_GRACE_S: Final = 10.0
-#: A worker first reads its state or its rows, some 60,000 a second: in this time more than memory holds.
-_STAGE_START_TIMEOUT_S: Final = 3_600.0
+#: A stream worker first reads its state, some 60,000 keys a second: in this time more than memory holds. It ends by
+#: itself where the broker is away, as no other stage does where what it needs is.
+_RESTORE_TIMEOUT_S: Final = 3_600.0
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def _stage(layout: Layout, environ: Mapping[str, str], *, stage: str, name: str,
         program=_python(layout, environ, stage, name),
         ready=partial(metrics_ready, layout.ports[f"{name}-metrics"], stage),
         needs=needs,
-        start_timeout_s=_STAGE_START_TIMEOUT_S,
+        start_timeout_s=_RESTORE_TIMEOUT_S if stage == "streams" else START_TIMEOUT_S,
         grace_s=_STAGE_GRACE_S,
     )
 

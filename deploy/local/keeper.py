@@ -18,6 +18,7 @@ POLL_S: Final = 0.05
 #: A child that was ready for this long starts its next series of attempts without delay.
 STEADY_S: Final = 10.0
 LONGEST_BACKOFF_S: Final = 10.0
+START_TIMEOUT_S: Final = 120.0
 
 log = structlog.get_logger()
 
@@ -52,7 +53,7 @@ class Spec:
     #: Runs once the program is ready for the first time, before others may build on it.
     settle: Callable[[], Awaitable[None]] = _nothing
     #: How long a living one may take to become ready before the start of the stack counts as failed.
-    start_timeout_s: float = 120.0
+    start_timeout_s: float = START_TIMEOUT_S
     #: From the wish to stop until SIGKILL.
     grace_s: float = 6.0
 

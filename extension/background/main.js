@@ -93,9 +93,11 @@ const forPeople = {
   status: async (queue) => {
     const now = new Date();
     const current = await settings();
+    const own = await queue.client();
     return {
       settings: current,
-      client: installOf(current.token) ?? (await queue.client()),
+      client: installOf(current.token) ?? own,
+      own,
       today: await queue.day(localDate(now.getTime(), now.getTimezoneOffset())),
       queue: await queue.state(),
       delivery: await delivery.state(),

@@ -32,7 +32,8 @@ export function judge({ status, body, retry_after }, sent, now_ts) {
   }
   const said = errorText(body);
   // Only a gateway's own word drops anything: what else may answer there knows nothing of events.
-  if ((status === 400 || status === 413) && (sent > 1 || said !== undefined)) {
+  const ours = said !== undefined && /** @type {Record<string, unknown>} */ (body).ok === false;
+  if ((status === 400 || status === 413) && (sent > 1 || ours)) {
     return sent > 1 ? { kind: "split" } : { kind: "drop", reason: `${status} ${said}` };
   }
   return { kind: "keep", error: explain(status, said), wait_ms: retryAfterMs(retry_after, now_ts) };

@@ -22,11 +22,13 @@ const embeds = element("embeds");
 const sure = element("sure");
 
 async function refresh() {
-  const { settings, client, queue, delivery } = await ext.ask({ kind: "status" });
+  const { settings, client, own, queue, delivery } = await ext.ask({ kind: "status" });
   measuring.checked = settings.consented_ts !== null && !settings.paused;
   embeds.checked = settings.embeds;
   element("client").textContent = client;
   element("client-again").textContent = client;
+  element("own").hidden = own === client;
+  element("own-name").textContent = own;
   const words =
     queue.waiting === 0
       ? `Nothing: ${delivery.delivered_ts ? `the last event was delivered ${ago(delivery.delivered_ts, Date.now())}` : "no event was sent yet"}.`
@@ -71,27 +73,12 @@ element("server").addEventListener("submit", async (event) => {
     }
     const saved = await ext.ask({ kind: "change", change: { address: wanted, token: token.value.trim() } });
     address.value = saved.address;
-    say("server-result", (await clearIdleToken(saved)) ? "Saved, without the token: this gateway asks for none." : "Saved.", "good");
+    say("server-result", "Saved.", "good");
   } catch (error) {
     say("server-result", message(error), "bad");
   }
   await refresh();
 });
-
-/**
- * Let go of a token that names nobody: a gateway that takes events without one knows this browser by its own name,
- * and that is the name to be shown and to be forgotten by.
- * @param {import("../background/settings.js").Settings} saved
- * @returns {Promise<boolean>} whether there was one
- */
-async function clearIdleToken(saved) {
-  if (!saved.token || !(await ext.ask({ kind: "test", address: saved.address, token: "" })).ok) {
-    return false;
-  }
-  await ext.ask({ kind: "change", change: { token: "" } });
-  token.value = "";
-  return true;
-}
 
 element("enroll").addEventListener("click", async () => {
   try {

@@ -131,6 +131,7 @@ function blank() {
   view = null;
   searching += 1; // what is being found is of the day before
   setText(element("found"), "");
+  showNotice("");
   for (const id of ["watched", "views", "fg", "bg", "ads", "events", "repeats"]) {
     setText(element(id), "–");
   }
@@ -225,6 +226,7 @@ const found = (count, what) => `${count}${count === SHOWN_FOUND ? " or more" : "
 
 /** @param {string} dt */
 function choose(dt) {
+  day.value = dt; // the next step goes on from here, though this day's first view is still to come
   chosen = dt === today ? "" : dt;
   const wish = new URLSearchParams(pictures ? { pictures: "youtube" } : {});
   if (chosen) {

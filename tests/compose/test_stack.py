@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -205,12 +206,14 @@ def _ask(stack: Composed, statement: str) -> list[list[Any]]:
 def test_prometheus_hears_every_worker(stack: Composed) -> None:
     if len(stack.files) > 1:
         build(stack, "prometheus")
-    stack.run("--profile", "metrics", "up", "--detach", "--no-recreate", "prometheus")
+    up = ("--profile", "metrics", "up", "--detach", "--no-recreate", "--scale")
+    stack.run(*up, "streams=3", "prometheus", "streams")
     try:
         stack.wait_until(lambda: stack.healthy("prometheus", 1), "Prometheus is healthy")
-        for stage in ("gateway", "streams", "sinks"):
+        for stage, count in (("gateway", 1.0), ("streams", 3.0), ("sinks", 1.0)):
             ready = f'sum(watchtime_ready{{stage="{stage}"}})'
-            stack.wait_until(lambda ready=ready: _measured(stack, ready) == [1.0], f"{stage} is measured and ready")
+            all_of_them = partial(lambda asked, count: _measured(stack, asked) == [count], ready, count)
+            stack.wait_until(all_of_them, f"all of {stage} are measured and ready")
         rules = [rule for group in _prometheus(stack, "rules")["groups"] for rule in group["rules"]]
         written = yaml.safe_load((ROOT / "deploy/alerts.yml").read_text())["groups"]
         firing = {rule["name"]: rule["alerts"] for rule in rules if rule["state"] == "firing"}
@@ -226,6 +229,7 @@ def test_prometheus_hears_every_worker(stack: Composed) -> None:
                 _measured(stack, target["expr"].replace("$__rate_interval", "1m"))
     finally:
         stack.run("--profile", "metrics", "rm", "--stop", "--force", "prometheus")
+        stack.run(*up, "streams=1", "streams")
 
 
 def _measured(stack: Composed, expression: str) -> list[float]:

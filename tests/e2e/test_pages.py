@@ -66,7 +66,7 @@ def test_from_installation_to_the_first_minute(site, ingest, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_token_by_an_invite_code(browser, ingest, background, tmp_path: Path):
+def test_a_token_by_an_invite_code(browser, background, tmp_path: Path):
     assert keyring.main([str(tmp_path / "keys")]) == 0
     (tmp_path / "invites").write_text("open sesame\n")
     files = {"keys_file": tmp_path / "keys", "invites_file": tmp_path / "invites"}
@@ -102,12 +102,7 @@ def test_a_token_by_an_invite_code(browser, ingest, background, tmp_path: Path):
         browser.wait_until("document.getElementById('sure').open")
         browser.click("#sure-yes")
         wait_for(lambda: "stay who your token says" in text(browser, "#forget-result"), "what forgetting came to")
-        address, token = (browser.driver.find_element(By.ID, name) for name in ("address", "token"))
-        address.clear()
-        address.send_keys(ingest.address, Keys.ENTER)
-        wait_for(lambda: "without the token" in text(browser, "#server-result"), "an open gateway needs none")
-        assert token.get_property("value") == ""
-        wait_for(lambda: text(browser, "#client") not in {"", first.split(".")[2]}, "the browser's own name")
+        assert text(browser, "#own-name") not in {"", first.split(".")[2]}
     finally:
         gateway.stop()
 

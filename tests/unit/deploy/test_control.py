@@ -12,6 +12,7 @@ import pytest
 
 from deploy.cli import main
 from deploy.local import control, tenancy
+from deploy.local.config import Facts, write_record
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_down_waits_for_a_stack_that_was_ending_already(cut_off: Path, capsys: p
 
 
 @pytest.mark.parametrize(
-    "option", ["--gateway-port=1", "--partitions=1", "--shards=1", "--refresh-s=1", "--lake=s3://x"]
+    "option", ["--gateway-port=1", "--partitions=1", "--shards=2", "--refresh-s=1", "--lake=s3://x"]
 )
 def test_a_running_stack_takes_no_other_options(
     option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -52,10 +53,12 @@ def test_a_running_stack_takes_no_other_options(
     monkeypatch.setattr(tenancy, "is_held", lambda _: True)
     told = {"gateway": "http://127.0.0.1:4000", "lake": "s3://watchtime", "refresh_s": 10.0}
     (tmp_path / "endpoints.json").write_text(json.dumps(told))
-    as_they_are = ["--gateway-port=4000", "--lake=s3://watchtime", "--refresh-s=10"]
+    write_record(tmp_path, Facts(partitions=4, shards=1), {})
+    monkeypatch.setattr(control, "ask", lambda *_: iter([{"done": True}]))
+    as_they_are = ["--gateway-port=4000", "--lake=s3://watchtime", "--refresh-s=10", "--partitions=4"]
 
     assert main(["up", "--data-dir", str(tmp_path), "--detach", *as_they_are, option, "sinks"]) == 1
     assert f"leave out {option.partition('=')[0]}, or stop all of it with `watchtime down`" in capsys.readouterr().err
 
-    assert main(["up", "--data-dir", str(tmp_path), "--detach", *as_they_are, "sinks"]) == 1
-    assert "leave out" not in capsys.readouterr().err  # nobody answers here
+    assert main(["up", "--data-dir", str(tmp_path), "--detach", *as_they_are, "--gateway-port=0", "sinks"]) == 1
+    assert "leave out" not in capsys.readouterr().err

@@ -14,6 +14,8 @@ const ANSWERS = [
   ["too large together", 413, { ok: false, error: "x" }, 2, { kind: "split" }],
   ["one spoils the body", 400, { ok: false, error: "Invalid JSON" }, 50, { kind: "split" }],
   ["not a gateway", 400, null, 1, { kind: "keep", error: "The gateway answered 400.", wait_ms: null }],
+  ["not a gateway, with an error of its own", 400, { status: 400, error: "Bad Request" }, 1,
+    { kind: "keep", error: "The gateway answered 400: Bad Request.", wait_ms: null }],
   ["not a gateway, too large for it", 413, "<html>", 1, { kind: "keep", error: "The gateway answered 413.", wait_ms: null }],
   ["one alone, never taken", 400, { ok: false, error: "Invalid JSON" }, 1, { kind: "drop", reason: "400 Invalid JSON" }],
 ];

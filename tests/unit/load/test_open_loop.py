@@ -177,7 +177,7 @@ def test_percentiles_are_nearest_rank() -> None:
 
 
 def test_command_needs_an_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["load", "--data-dir", str(tmp_path)]) == 1
+    assert cli.main(["load", "--data-dir", str(tmp_path)]) == 2
     assert "watchtime up" in capsys.readouterr().err
 
 
