@@ -52,7 +52,7 @@ format: install ## put the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-unit: install ## tests without servers, in seconds
+unit: install ## tests without servers
 	$(BIN)/pytest tests/unit $(ARGS)
 
 integration: install ## tests with a real broker and S3 server, the long ones too
