@@ -39,8 +39,8 @@ demo: install ## see it work: viewers, live totals, daily files, a query, a reco
 test: install node_modules/.package-lock.json ## install what tests need and run them: unit, integration, short fault tests
 	@$(BIN)/watchtime doctor --fix --fetch
 	npm test --silent
-	@# What takes longest comes first, so that no process is left alone with it at the end.
-	$(BIN)/pytest tests/faults tests/integration tests/e2e tests/unit -m 'not slow' --numprocesses 2 --dist loadfile \
+	@# What takes longest comes first, so that no process is left alone with it at the end. Much of it waits.
+	$(BIN)/pytest tests/faults tests/integration tests/e2e tests/unit -m 'not slow' --numprocesses 3 --dist loadfile \
 	  --no-loadscope-reorder $(ARGS)
 
 check: install ## what a change must pass before tests: ruff, format, mypy

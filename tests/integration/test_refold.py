@@ -60,36 +60,20 @@ async def test_lost_state_is_refused_and_a_refold_brings_back_the_same_rows(
     assert code != 0
     assert "`watchtime refold`" in log
 
-    plan = await refold(server, group_prefix)
+    command = [sys.executable, "-m", "deploy.cli", "refold", "--stopped", "--yes"]
+    environ = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": server, "WATCHTIME_GROUP": group_prefix}
+    process = await asyncio.create_subprocess_exec(*command, env=environ, stderr=asyncio.subprocess.PIPE)
+    _, said = await process.communicate()
+    assert process.returncode == 0, said
+    assert b"generation 1: " in said
+    assert b", every day" in said
     async with workers(tmp_path / "again", server, group_prefix, ALONE):
         await settled(server, group_prefix)
         assert await published_rows(server) == before
         await feed(server, 100, seed=4)
         await settled(server, group_prefix)
 
-    assert (plan.generation, plan.first_dt) == (1, "")
     assert await published_rows(server) == plain_rows(await raw_records(server))
-
-
-async def test_the_command_refolds_a_stack_that_others_run(
-    fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
-) -> None:
-    server = await fresh_topics()
-    await history(tmp_path, server, group_prefix, 100, seed=6)
-    before = await published_rows(server)
-    await delete_topics(server, topics.STATE)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "deploy.cli", "refold", "--stopped", "--yes"),
-        env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": server, "WATCHTIME_GROUP": group_prefix},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, said = await process.communicate()
-
-    assert process.returncode == 0, said
-    assert b"generation 1: " in said
-    async with workers(tmp_path / "again", server, group_prefix, ALONE):
-        await settled(server, group_prefix)
-        assert await published_rows(server) == before
 
 
 async def test_nothing_is_dropped_under_settings_that_do_not_fit_the_topics(

@@ -113,7 +113,7 @@ async def test_a_worker_that_wakes_up_after_it_lost_its_partitions_does_no_harm(
                 for p, lines in sent.items():
                     lines.append(line(last, now_ms()))
                     await publish.events(p, lines[-1:])
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)
 
         await load(3)
         for process in workers:

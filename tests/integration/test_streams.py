@@ -128,11 +128,11 @@ async def test_another_day_rule_on_the_same_state_is_refused(
     assert "watchtime refold" in log
 
 
-@pytest.mark.parametrize("fed", [20, 0])
-async def test_lost_state_is_refused(fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path, fed: int) -> None:
+async def test_lost_state_of_partitions_without_events_is_refused_too(
+    fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
+) -> None:
     server = await fresh_topics()
     async with workers(tmp_path, server, group_prefix, ALONE):
-        await feed(server, fed)
         await group_offsets_exist(server, group_prefix, 4)
     await delete_topics(server, topics.STATE)
     await provision(server, 4, 1, replication=1, client_table=False)
