@@ -299,7 +299,7 @@ TBLPROPERTIES (
   'projection.enabled' = 'true',
   'projection.day.type' = 'date',
   'projection.day.format' = 'yyyy/MM/dd',
-  'projection.day.range' = '{{first_raw_day}},{{last_raw_day}}',
+  'projection.day.range' = '{{first_raw_day}},{{last_day}}',
   'projection.day.interval' = '1',
   'projection.day.interval.unit' = 'DAYS',
   'storage.location.template' = '{{lake}}/raw/${day}/'

@@ -90,8 +90,7 @@ class Target:
             "reference": self.reference,
             "first_day": self.first_day,
             "first_raw_day": self.first_day.replace("-", "/"),
-            "last_day": self.last_day,
-            "last_raw_day": self.last_day.replace("-", "/"),
+            "last_day": self.last_day.replace("-", "/") if self.last_day[0].isdigit() else self.last_day,
         }
 
 
@@ -108,7 +107,7 @@ def tables(target: Target) -> list[Definition]:
     """Return the tables, each marked with its definition."""
     sections = {target.format, "raw"} | ({"reference"} if target.reference else set())
     return [
-        _marked(one, filled(one.text, target.values))
+        _marked(one, filled(one.text, _values_of(target, one)))
         for one in statements(TABLES_FILE.read_text())
         if one.section in sections
     ]
@@ -135,6 +134,14 @@ def workgroup_configuration(target: Target) -> dict[str, Any]:
         "RequesterPaysEnabled": False,
         "EngineVersion": {"SelectedEngineVersion": ENGINE},
     }
+
+
+def _values_of(target: Target, statement: Statement) -> dict[str, str]:
+    # A last day that is a date has another form in the partitions of raw.
+    values = dict(target.values)
+    if statement.section != "raw":
+        values["last_day"] = target.last_day
+    return values
 
 
 def _marked(statement: Statement, text: str) -> Definition:

@@ -17,7 +17,6 @@ VALUES = {
     "first_day": "2026-11-01",
     "first_raw_day": "2026/11/01",
     "last_day": "NOW",
-    "last_raw_day": "NOW",
 }
 OURS = {"ad_ms", "duplicate_events", "moved_events"}
 
