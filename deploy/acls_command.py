@@ -17,7 +17,7 @@ from aiokafka.protocol.admin import CreateAclsRequest
 
 from deploy.acls import ROLES, Grant, Kind, Operation, Right, commands, grants, rights
 from deploy.errors import DeployError
-from streams.brokers import Address, Brokers, BrokersError
+from streams.brokers import Address, Brokers, BrokersError, group_of
 from streams.connect import client_options
 
 #: Kafka's numbers of what we name.
@@ -40,9 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments; their defaults are the variables that the stages read."""
     at = os.environ.get
     parser.add_argument("roles", nargs="*", metavar="role", help=f"only these: {', '.join(ROLES)} (all)")
-    parser.add_argument(
-        "--group", default=at("WATCHTIME_GROUP", "").strip() or "watchtime", metavar="G", help="the stack's group"
-    )
+    parser.add_argument("--group", default=group_of(os.environ), metavar="G", help="the stack's group")
     parser.add_argument(
         "--user",
         dest="users",

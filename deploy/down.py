@@ -31,13 +31,15 @@ def run(args: argparse.Namespace) -> int:
                 raise DeployError(message["error"])
             if "name" in message:
                 lines.child(message)
+    except control.CutOffError:
+        if args.stages:
+            raise
+        # It was stopping already: wait for it as well.
     except control.NotRunningError as error:
         if args.stages:
             raise
-        # One that was cut off was stopping already: wait for it as well.
-        if not isinstance(error, control.CutOffError):
-            lines.text(str(error))
-            return 0
+        lines.text(str(error))
+        return 0
     if not args.stages:
         _await_end(args, supervisor, lines)
     return 0

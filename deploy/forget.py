@@ -26,7 +26,6 @@ from aiokafka.errors import KafkaError
 from deploy.errors import DeployError
 from deploy.forget_topics import ControlRecord, bury_old_rows, bury_old_shares, send_control
 from deploy.local.config import replace_json
-from deploy.progress import agreed
 from gateway.lists import revoke
 from sinks.anonymise import Anonymiser
 from sinks.file_rows import UnreadableFileError
@@ -34,7 +33,7 @@ from sinks.forget_raw import Bound, OpenChunkError, RawOutcome, forget_in_raw
 from sinks.forget_rows import forget_in_files
 from sinks.keys import topic8
 from sinks.lake import NoStackError
-from sinks.progress import Report, reporting
+from sinks.progress import Report, agreed, reporting
 from sinks.provenance import ForeignObjectError
 from sinks.rebuild_files import ChangedMeanwhileError
 from sinks.rebuild_lines import BrokenObjectError

@@ -1,8 +1,7 @@
-"""How commands speak with people: what takes a while on standard error, so that output for programs stays clean."""
+"""How commands show people what takes a while. On standard error, so that output for programs stays clean."""
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any, TextIO
 
@@ -38,13 +37,6 @@ class ChildLines:
 
     def _elapsed(self) -> str:
         return f"{time.monotonic() - self._began:5.1f} s"
-
-
-def agreed(question: str) -> bool:
-    """Ask on standard output; anything but yes is no."""
-    sys.stdout.write(f"{question} [y/N] ")
-    sys.stdout.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def fetch_with_progress(cache: Cache) -> None:

@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaError
 from deploy.errors import DeployError
 from deploy.local import control, endpoints
 from deploy.local.config import Facts, read_record
-from deploy.progress import ChildLines, agreed
+from deploy.progress import ChildLines
+from sinks.progress import agreed
 from streams.brokers import SECURITY_VARIABLES
 from streams.groundwork import fold_settings_of
 from streams.provision import ProvisionError

@@ -24,8 +24,8 @@ from aiokafka.errors import KafkaError
 
 from deploy.errors import DeployError
 from deploy.local import endpoints
-from deploy.progress import agreed
 from deploy.rejects import MARK, NoEventError, Reject, batches, change, event_of, groups, moment, read
+from sinks.progress import agreed
 from streams.brokers import Address, Brokers, BrokersError
 from streams.contract.topics import REJECTED
 from streams.topic_id import TopicIdError, topic_ids

@@ -90,13 +90,15 @@ def _refuse_options(args: argparse.Namespace) -> None:
         "lake": running["lake"],
     }
     for name, value in held.items():
+        wish = getattr(args, name)
         # A release before this one did not tell all of them. Port 0 asks for any.
-        if None not in {value, wish := getattr(args, name)} and wish != value and (name, wish) != ("gateway_port", 0):
-            option = f"--{name.replace('_', '-')}"
-            raise DeployError(
-                f"the stack that runs in {args.data_dir} has {option} {value} and keeps it while it runs: leave out "
-                f"{option}, or stop all of it with `watchtime down` first"
-            )
+        if wish is None or value is None or wish == value or (name, wish) == ("gateway_port", 0):
+            continue
+        option = f"--{name.replace('_', '-')}"
+        raise DeployError(
+            f"the stack that runs in {args.data_dir} has {option} {value} and keeps it while it runs: leave out "
+            f"{option}, or stop all of it with `watchtime down` first"
+        )
 
 
 def _refuse_other_counts(args: argparse.Namespace) -> None:

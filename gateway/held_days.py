@@ -29,12 +29,10 @@ _NEWEST_DAYS: Final = 2
 _OLDER_PART: Final = 20
 #: Rows held beyond the wanted ones before they are thinned out, as a part of the wanted ones.
 _SLACK: Final = 4
-
-
 #: Values of a row by kind of table.
 _FIELDS: Final = {table.kind: (*table.columns[1:], "updated_at") for table in TABLES}
 #: How many of them are names, id and label; the others are whole numbers.
-_NAMES: Final = {VIDEO.kind: 2, CHANNEL.kind: 1, HOUR.kind: 0, INGEST.kind: 0}
+_NAMES: Final = {table.kind: sum(map(table.is_text, table.columns[1:])) for table in TABLES}
 
 
 class UnreadableRowError(ValueError):

@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway import variables
 from gateway.variables import SettingsError
-from streams.brokers import DEFAULT_SERVERS, Brokers, BrokersError, Security
+from streams.brokers import DEFAULT_GROUP, DEFAULT_SERVERS, Brokers, BrokersError, Security, group_of
 
 _MAX_PORT: Final = 65_535
 _MANY: Final = 1_000_000
@@ -96,7 +96,7 @@ class Settings:
     #: `KAFKA_SECURITY_PROTOCOL` and the other variables of streams/brokers.py.
     security: Security = field(default_factory=Security)
     #: `WATCHTIME_GROUP`: prefix of the stages' groups, whose lag the live page shows.
-    group: str = "watchtime"
+    group: str = DEFAULT_GROUP
 
     def __post_init__(self) -> None:
         """Refuse combinations that would be unsafe."""
@@ -176,7 +176,7 @@ class Settings:
             s3_endpoint=environ.get("GATEWAY_S3_ENDPOINT", "").strip(),
             bootstrap_servers=brokers.servers,
             security=brokers.security,
-            group=environ.get("WATCHTIME_GROUP", "").strip() or cls.group,
+            group=group_of(environ),
         )
 
 

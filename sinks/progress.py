@@ -1,4 +1,4 @@
-"""How a long command shows what it is doing: a moving line on a terminal, a line now and then in a log."""
+"""How commands speak with people: a moving line for long work on a terminal, now and then one in a log; a question."""
 
 from __future__ import annotations
 
@@ -32,3 +32,10 @@ def reporting(title: str) -> Iterator[Report]:
             sys.stderr.write(f"{title}: {text}\n")
 
     yield report
+
+
+def agreed(question: str) -> bool:
+    """Ask on standard output; anything but yes is no."""
+    sys.stdout.write(f"{question} [y/N] ")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

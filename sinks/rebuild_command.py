@@ -19,7 +19,7 @@ from sinks.lake import NoStackError
 from sinks.layout import LayoutError
 from sinks.line_columns import UnreadableLineError
 from sinks.precedence import LakeMismatchError
-from sinks.progress import reporting
+from sinks.progress import agreed, reporting
 from sinks.provenance import ForeignObjectError
 from sinks.raw_days import RawHoleError
 from sinks.rebuild import NothingCountedError, Rebuild, Rebuilt, Wish
@@ -118,7 +118,7 @@ def _rebuild(args: argparse.Namespace) -> Rebuilt:
         rebuilt = asyncio.run(work.prepare(report))
     if rebuilt.outdated and not args.json:
         sys.stdout.write(render(rebuilt))
-    if rebuilt.outdated and (args.yes or (not args.json and _ask())):
+    if rebuilt.outdated and (args.yes or (not args.json and agreed("write them?"))):
         with reporting(f"rebuild {args.dt}") as report:
             asyncio.run(work.write(report))
     work.discard()
@@ -148,9 +148,3 @@ def render(rebuilt: Rebuilt) -> str:
         else "they are marked as rebuilt, and sinks never overwrite them; the topics stay as they are"
     )
     return "\n".join(lines) + "\n"
-
-
-def _ask() -> bool:
-    sys.stdout.write("write them? [y/N] ")
-    sys.stdout.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}

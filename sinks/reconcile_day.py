@@ -14,7 +14,7 @@ from sinks.layout import recorded_day_rule
 from sinks.raw_days import Continuity, RawHoleError
 from sinks.reconcile_settle import Log, Offsets
 from sinks.store import Store
-from streams.brokers import Brokers, BrokersError, Security
+from streams.brokers import Brokers, BrokersError, Security, group_of
 from streams.connect import check
 from streams.contract.days import DAY_RULES, DayRule
 
@@ -47,7 +47,7 @@ class Stack:
             lake=lake_of(data_dir, environ),
             bootstrap_servers=brokers.servers,
             security=brokers.security,
-            group=found.get("group") or environ.get("WATCHTIME_GROUP", "").strip() or "watchtime",
+            group=found.get("group") or group_of(environ),
             day_rule=environ.get("STREAMS_DAY") or _recorded_day_rule(data_dir),  # type: ignore[arg-type] # see below
             client_table=client_table,
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self, cast
 
 from sinks.keys import FORMATS, Format
-from streams.brokers import DEFAULT_SERVERS, Brokers, BrokersError, Security
+from streams.brokers import DEFAULT_GROUP, DEFAULT_SERVERS, Brokers, BrokersError, Security, group_of
 from streams.contract.days import DAY_RULES, DayRule
 
 _MAX_PORT: Final = 65_535
@@ -30,7 +30,7 @@ class Settings:
     #: KAFKA_SECURITY_PROTOCOL and the other variables of streams/brokers.py.
     security: Security = field(default_factory=Security)
     #: WATCHTIME_GROUP: prefix of consumer groups; one for each stack on a cluster.
-    group: str = "watchtime"
+    group: str = DEFAULT_GROUP
     #: SINKS_FORMAT: parquet, or jsonl for files as the reference wrote them. Fixed for the life of a lake.
     form: Format = "parquet"
     #: STREAMS_DAY: the rule by which the streams count days, for the lake to remember; None: not told.
@@ -76,7 +76,7 @@ class Settings:
             s3_endpoint=environ.get("SINKS_S3_ENDPOINT", cls.s3_endpoint),
             bootstrap_servers=brokers.servers,
             security=brokers.security,
-            group=environ.get("WATCHTIME_GROUP", "").strip() or cls.group,
+            group=group_of(environ),
             form=cast("Format", form),
             day_rule=cast("DayRule | None", day_rule),
             refresh_s=_seconds(environ, "SINKS_REFRESH_S", cls.refresh_s),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Self
 
 DEFAULT_SERVERS: Final = "127.0.0.1:9092"
+DEFAULT_GROUP: Final = "watchtime"
 PLAIN: Final = "PLAINTEXT"
 TLS: Final = "SSL"
 SASL_TLS: Final = "SASL_SSL"
@@ -36,6 +37,11 @@ SECURITY_VARIABLES: Final = ("KAFKA_SECURITY_PROTOCOL", *_SASL_VARIABLES, "KAFKA
 
 class BrokersError(Exception):
     """The variables do not say how to get to the brokers; the text names the variable."""
+
+
+def group_of(environ: Mapping[str, str]) -> str:
+    """Return WATCHTIME_GROUP, the prefix of a stack's consumer groups and transactional ids; blank is as unset."""
+    return environ.get("WATCHTIME_GROUP", "").strip() or DEFAULT_GROUP
 
 
 @dataclass(frozen=True, kw_only=True)

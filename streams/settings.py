@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self, cast
 
-from streams.brokers import DEFAULT_SERVERS, Brokers, BrokersError, Security
+from streams.brokers import DEFAULT_GROUP, DEFAULT_SERVERS, Brokers, BrokersError, Security, group_of
 from streams.contract.days import DAY_RULES, DayRule
 from streams.contract.topics import DEFAULT_PARTITIONS, DEFAULT_SHARDS
 
@@ -24,7 +24,7 @@ class Settings:
     #: KAFKA_SECURITY_PROTOCOL and the other variables of streams/brokers.py.
     security: Security = field(default_factory=Security)
     #: WATCHTIME_GROUP: prefix of consumer groups and transactional ids; one for each stack on a cluster.
-    group: str = "watchtime"
+    group: str = DEFAULT_GROUP
     #: STREAMS_DAY: which day an event counts in: event (its own time), received, or local (the viewer's day).
     day_rule: DayRule = "event"
     #: STREAMS_CLIENT_TABLE: on keeps rows per client too, for panels that consented.
@@ -64,7 +64,7 @@ class Settings:
         return cls(
             bootstrap_servers=brokers.servers,
             security=brokers.security,
-            group=environ.get("WATCHTIME_GROUP", "").strip() or cls.group,
+            group=group_of(environ),
             day_rule=cast("DayRule", day_rule),
             client_table=client_table == "on",
             partitions=_number(environ, "STREAMS_PARTITIONS", cls.partitions, least=1),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from deploy.errors import DeployError
+from streams.brokers import group_of
 from streams.contract.topics import DEFAULT_PARTITIONS, DEFAULT_SHARDS
 
 _T = TypeVar("_T")
@@ -129,7 +130,7 @@ def decide(options: Options, environ: Mapping[str, str], recorded: Facts | None)
         sink_workers=1 if options.sink_workers is None else options.sink_workers,
         refresh_s=_seconds(environ, "SINKS_REFRESH_S", 10.0) if options.refresh_s is None else options.refresh_s,
         client_table=environ.get("STREAMS_CLIENT_TABLE") or "off",
-        group=environ.get("WATCHTIME_GROUP", "").strip() or "watchtime",
+        group=group_of(environ),
         reconcile_after_s=_reconcile_after_s(environ.get("WATCHTIME_RECONCILE_AT") or "00:30"),
         gateway_port=_either(options.gateway_port, _integer(environ, "GATEWAY_PORT")),
         outer_s3_endpoint=outer_s3_endpoint,

@@ -58,7 +58,7 @@ async def test_lost_state_is_refused_and_a_refold_brings_back_the_same_rows(
     await provision(server, 4, 1, replication=1, client_table=False)
     code, log = await Worker(server, group_prefix, tmp_path / "refused.log", **ALONE).ended()
     assert code != 0
-    assert "`watchtime refold`" in log
+    assert "its state was lost; `watchtime refold`" in log
 
     command = [sys.executable, "-m", "deploy.cli", "refold", "--stopped", "--yes"]
     environ = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": server, "WATCHTIME_GROUP": group_prefix}
