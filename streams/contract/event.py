@@ -8,6 +8,7 @@ path, where such a field reads as absent, as the counting rules demand.
 from __future__ import annotations
 
 import codecs
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -85,29 +86,12 @@ def decode_events(value: bytes) -> Sequence[Event | None]:
     """Return the event of each line of a record's value, None for a line that counts as invalid."""
     if 0 <= value.find(b"\n") == len(value) - 1:  # one line: white space at its end is JSON's
         return (decode_line(value),)
+    lines = split_lines(value)
     if value.isascii() or _is_utf8(value):
-        try:
-            events = _decoder.decode_lines(value)
-        except (msgspec.DecodeError, RecursionError):
-            return [decode_line(line) for line in split_lines(value)]
-        # The bulk decoder reads values, not lines: it passes over empty lines, takes several values from one line and
-        # one value from several. Where each line has its own braces at both ends, values and lines are the same.
-        if len(events) == _braced_lines(value):
-            return [
-                event
-                if event.event_type is not None and event.event_ts is not None and event.tab_id is not None
-                else None
-                for event in events
-            ]
-    return [decode_line(line) for line in split_lines(value)]
-
-
-def _braced_lines(value: bytes) -> int:
-    """Return the number of lines if each begins and ends with a brace of its own, else -1."""
-    ended = value.endswith(b"\n")
-    breaks = value.count(b"\n") - ended
-    braced = value.startswith(b"{") and value.endswith(b"}\n" if ended else b"}") and value.count(b"}\n{") == breaks
-    return breaks + 1 if braced else -1
+        # Where a line is not as well-behaved clients send it, each is looked at by itself.
+        with contextlib.suppress(msgspec.DecodeError, RecursionError):
+            return [event if _is_valid(event) else None for event in map(_decoder.decode, lines)]
+    return [decode_line(line) for line in lines]
 
 
 def decode_line(line: bytes) -> Event | None:
