@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Self
 
 from streams.contract.keys import PartialKey, shard_of
 from streams.contract.rows import TABLE_BY_KIND, Kind
-from streams.state_records import VERSION, Share, encode
+from streams.state_records import VERSION, Share, decode, encode
 
+#: A stored key begins with its day.
+_DT_BYTES: Final = len("YYYY-MM-DD")
 _WIDTH: Final = {kind: len(table.counters) for kind, table in TABLE_BY_KIND.items()}
 
 
@@ -26,6 +28,15 @@ class Aggregate:
         self.channel: str | None = None
         self.channel_ts = 0
         self.changed = False
+
+    @classmethod
+    def restored(cls, key: bytes, value: bytes, width: int) -> Self:
+        """Return a stored share, with as many counters as this release keeps."""
+        share = decode(Share, value)
+        aggregate = cls(key, share.counters + [0] * (width - len(share.counters)))
+        aggregate.at = share.offset, share.updated_at
+        aggregate.channel, aggregate.channel_ts = share.channel, share.channel_ts
+        return aggregate
 
     def shard(self, shards: int) -> int:
         """Return the partition of `watch.partials`, of so many, that the share is written to."""
@@ -60,8 +71,11 @@ class Aggregate:
 class Aggregates:
     """The shares of raw partition `p`, by day, kind and id."""
 
-    def __init__(self, p: int) -> None:
+    def __init__(self, p: int, stored: dict[bytes, bytes] | None = None) -> None:
+        """Take over stored shares by key; each is decoded when its row is asked for, and most never are."""
         self._p = p
+        self._stored = stored or {}
+        self._stored_days = {dt.decode() for dt in {key[:_DT_BYTES] for key in self._stored}}
         self._days: dict[str, dict[Kind, dict[str, Aggregate]]] = {}
         self._changed: list[Aggregate] = []
 
@@ -82,24 +96,22 @@ class Aggregates:
         return aggregate
 
     def _new(self, dt: str, kind: Kind, row_id: str) -> Aggregate:
-        aggregate = Aggregate(PartialKey(dt, kind, row_id, self._p).encode(), [0] * _WIDTH[kind])
+        key = PartialKey(dt, kind, row_id, self._p).encode()
+        stored = self._stored.pop(key, None)
+        width = _WIDTH[kind]
+        aggregate = Aggregate(key, [0] * width) if stored is None else Aggregate.restored(key, stored, width)
         self._days.setdefault(dt, {}).setdefault(kind, {})[row_id] = aggregate
         return aggregate
 
-    def restore(self, stored_key: bytes, key: PartialKey, share: Share) -> None:
-        """Take a stored share as it is; `key` is its key, decoded."""
-        dt, kind, row_id, _ = key
-        counters = share.counters
-        if len(counters) < _WIDTH[kind]:
-            counters += [0] * (_WIDTH[kind] - len(counters))
-        aggregate = Aggregate(stored_key, counters)
-        self._days.setdefault(dt, {}).setdefault(kind, {})[row_id] = aggregate
-        aggregate.at = share.offset, share.updated_at
-        aggregate.channel = share.channel
-        aggregate.channel_ts = share.channel_ts
+    def __len__(self) -> int:
+        """Return the number of shares."""
+        return len(self._stored) + sum(len(rows) for day in self._days.values() for rows in day.values())
 
     def drop_row(self, kind: Kind, row_id: str) -> list[Aggregate]:
         """Drop the shares of a row of every day; return them."""
+        for dt in self._stored_days:
+            if PartialKey(dt, kind, row_id, self._p).encode() in self._stored:
+                self._new(dt, kind, row_id)
         rows = [kinds[kind] for kinds in self._days.values() if kind in kinds]
         dropped = [day.pop(row_id) for day in rows if row_id in day]
         self._changed = [aggregate for aggregate in self._changed if aggregate not in dropped]
@@ -121,3 +133,6 @@ class Aggregates:
         """Drop all of the days before `dt` from memory; what changed of them is still given by `take_changed`."""
         for day in [day for day in self._days if day < dt]:
             del self._days[day]
+        if any(day < dt for day in self._stored_days):
+            self._stored_days = {day for day in self._stored_days if day >= dt}
+            self._stored = {key: value for key, value in self._stored.items() if key[:_DT_BYTES] >= dt.encode()}

@@ -121,44 +121,27 @@ class Clients:
 
     def restore(self, stored: Iterable[tuple[bytes, bytes]], log_hour: int) -> None:
         """Take stored pieces: last value per key."""
-        parts: dict[str, _Parts] = {}
+        clients: dict[str, Client] = {}
+        slots: dict[str, dict[int, tuple[int, bytes]]] = {}
         for key, value in stored:
             piece, client_id, name = decode_piece_key(key)
-            parts.setdefault(client_id, _Parts()).take(piece, name, value)
-        self._clients = {client_id: part.client() for client_id, part in parts.items()}
+            client = clients.get(client_id) or clients.setdefault(client_id, Client(0))
+            if piece == "epoch":
+                epoch = decode(EpochPiece, value)
+                client.epochs[str(name)] = Epoch(epoch.intervals, epoch.touched)
+                hour = epoch.hour
+            elif piece == "slot":
+                slot = decode(SlotPiece, value)
+                slots.setdefault(client_id, {})[int(str(name))] = (slot.count, slot.hashes)
+                hour = slot.hour
+            else:
+                hour = decode(ClientPiece, value).hour
+            client.hour = max(client.hour, hour)
+        for client_id, numbered in slots.items():
+            clients[client_id].ring = Ring.of_slots(numbered)
+        self._clients = clients
         # Not left out but dropped: pieces left behind would mix with those of a client that comes back.
         self.drop_departed(log_hour)
-
-
-class _Parts:
-    """The pieces of one client while they are gathered."""
-
-    __slots__ = ("epochs", "hour", "slots")
-
-    def __init__(self) -> None:
-        self.hour = 0
-        self.epochs: dict[str, Epoch] = {}
-        self.slots: dict[int, tuple[int, bytes]] = {}
-
-    def take(self, piece: str, name: str | int | None, value: bytes) -> None:
-        if piece == "epoch":
-            epoch = decode(EpochPiece, value)
-            self.epochs[str(name)] = Epoch(epoch.intervals, epoch.touched)
-            hour = epoch.hour
-        elif piece == "slot":
-            slot = decode(SlotPiece, value)
-            self.slots[int(str(name))] = (slot.count, slot.hashes)
-            hour = slot.hour
-        else:
-            hour = decode(ClientPiece, value).hour
-        self.hour = max(self.hour, hour)
-
-    def client(self) -> Client:
-        client = Client(self.hour)
-        client.epochs = self.epochs
-        if self.slots:
-            client.ring = Ring.of_slots(self.slots)
-        return client
 
 
 def _changed_pieces(client_id: str, client: Client) -> Iterator[Piece]:

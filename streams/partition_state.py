@@ -23,7 +23,6 @@ from streams.contract.days import (
     slot_of,
 )
 from streams.contract.event import FORGOTTEN_PREFIX, Event, decode_events
-from streams.contract.keys import PartialKey
 from streams.contributions import DUPLICATE, INVALID, MOVED, TOTAL, VALID, contribution_of
 from streams.fold_settings import FoldSettings, Generation
 from streams.rejects import Rejects
@@ -33,7 +32,6 @@ from streams.state_records import (
     VERSION,
     Folded,
     Marker,
-    Share,
     decode,
     encode,
     is_piece_key,
@@ -171,13 +169,13 @@ class PartitionState:
         state._advance(marker.offset, marker.log_ms)
         state._stored_offset = marker.offset
         oldest_dt = shift_dt(dt_of_ms(marker.log_ms), -FOLD_DAYS)
-        pieces = []
+        pieces, shares = [], {}
         for key, value in stored.items():
             if is_piece_key(key):
                 pieces.append((key, value))
             elif key != MARKER_KEY:
-                partial_key = PartialKey.decode(key)
-                if partial_key.dt >= oldest_dt:
-                    state._aggregates.restore(key, partial_key, decode(Share, value))
+                shares[key] = value
+        state._aggregates = Aggregates(p, shares)
+        state._aggregates.drop_days_before(oldest_dt)
         state.clients.restore(pieces, marker.log_ms // HOUR_MS)
         return state

@@ -76,6 +76,9 @@ async def read_compacted(
             else:
                 latest[record.key] = record.value
             if old is not None:
-                (old.add if record.timestamp < old_before_ms else old.discard)(record.key)
+                if record.timestamp < old_before_ms:
+                    old.add(record.key)
+                elif old:
+                    old.discard(record.key)
         await failpoints.reach("in-restore")
     return latest

@@ -145,9 +145,8 @@ class Stages:
     @property
     def sizes(self) -> dict[str, int]:
         """What the workers and topics hold."""
-        aggregates = [fold._aggregates._days for fold in self._folds]
         return {
-            "shares in memory": sum(len(rows) for days in aggregates for day in days.values() for rows in day.values()),
+            "shares in memory": sum(len(fold._aggregates) for fold in self._folds),
             "clients in memory": sum(len(fold.clients) for fold in self._folds),
             "sums in memory": len(self._totals),
             "rows in memory": sum(table.row_count() for table in self._tables.values()),

@@ -163,6 +163,18 @@ def test_the_last_day_that_can_still_be_reached_is_restored():
     assert counted["video"].counters == [10, 0, 0, 0]
 
 
+def test_restored_days_leave_the_memory_when_they_are_old():
+    state = PartitionState(0, settings_of())
+    state.fold(0, START_MS, tick(1, START_MS))
+    restored = PartitionState.restored(0, settings_of(), stored(state))
+    later = START_MS + 12 * DAY
+    restored.fold(1, later, tick(2, later))
+    assert len(restored._aggregates) > len(state._aggregates)
+
+    restored.drop_old()
+    assert len(restored._aggregates) == len(state._aggregates)
+
+
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
