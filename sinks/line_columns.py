@@ -8,6 +8,7 @@ nothing with the code that folds the stream, so that a mistake there shows in a 
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -73,6 +74,7 @@ class Line(msgspec.Struct, gc=False, eq=False):
 #: Stands for every line that is no JSON object or lacks what each event has.
 INVALID: Final = Line()
 _BASE: Final = ("event_type", "event_ts", "tab_id")
+_base_of: Final = tuple(map(operator.attrgetter, _BASE))
 _INTEGERS: Final = ("event_ts", "watch_ms_delta", "tz_offset_min", "seq", "received_at")
 _TEXTS: Final = tuple(name for name in Line.__struct_fields__ if name not in {*_INTEGERS, "ad"})
 _decode: Final = msgspec.json.Decoder(Line).decode
@@ -87,7 +89,9 @@ def read_text(text: bytes) -> list[Line]:
         found = list(map(_decode, lines))
     except (msgspec.DecodeError, RecursionError):
         return [_read(line) for line in lines]
-    return [line if _is_valid(line) else INVALID for line in found]
+    if any(None in map(attribute, found) for attribute in _base_of):
+        return [line if _is_valid(line) else INVALID for line in found]
+    return found
 
 
 def read_lines(lines: Sequence[bytes]) -> list[Line]:
@@ -220,4 +224,4 @@ def _integers(values: list[int | None]) -> pa.Array:
 
 
 def _text(values: list[str | None]) -> pa.Array:
-    return pa.array(values, pa.string()).cast(pa.binary())
+    return pa.array(values, pa.string()).view(pa.binary())

@@ -63,9 +63,10 @@ FROM (SELECT *, {_INSTANT[day_rule]} AS instant, {_MOVED[day_rule]} AS is_moved 
 
 
 #: Most lines are no repeats, which eight bytes of hash tell; only lines with an equal hash are compared in full.
+#: To read the lines twice takes a third of the time, and half of the memory, of a copy of what is read.
 EXACT: Final = """
 CREATE TABLE repeat AS
-WITH known AS (
+WITH known AS NOT MATERIALIZED (
   SELECT place, client, seq_epoch, seq, event_id, hash(client, seq_epoch, seq, event_id) AS digest
   FROM line WHERE client IS NOT NULL AND (seq IS NOT NULL OR event_id IS NOT NULL)
 ),
