@@ -27,8 +27,8 @@ ACK_TIMEOUT_S: Final = 4.0
 #: How often the broker is asked whether it is there, and the wait after an attempt to reach it failed.
 PROBE_INTERVAL_S: Final = 1.0
 RETRY_INTERVAL_S: Final = 0.25
-#: Turns of the event loop that a flush waits, so that requests whose bytes are here already go with it: microseconds
-#: that spare a busy gateway and its broker many small flushes.
+#: Turns of the event loop that a flush waits, so that requests which are here already go with it: that spares a busy
+#: gateway and its broker many small flushes. A turn is no longer than what is ready takes; an idle one is microseconds.
 _GATHER_TURNS: Final = 6
 _STOP_TIMEOUT_S: Final = 3.0
 
@@ -162,12 +162,13 @@ class KafkaPublisher:
         """Send what waits, all of it at a time, until that fails."""
         while True:
             await self._some_waiting.wait()
-            for _ in range(_GATHER_TURNS):
-                await asyncio.sleep(0)
-            self._some_waiting.clear()
-            parcels, self._waiting = self._waiting, []
+            parcels: list[_Parcel] = []
             try:
                 async with asyncio.timeout(ACK_TIMEOUT_S):
+                    for _ in range(_GATHER_TURNS):
+                        await asyncio.sleep(0)
+                    self._some_waiting.clear()
+                    parcels, self._waiting = self._waiting, []
                     await producer.deliver([record for parcel in parcels for record in parcel.records])
                 for parcel in parcels:
                     if not parcel.done.done():

@@ -74,7 +74,7 @@ class Line(msgspec.Struct, gc=False, eq=False):
 #: Stands for every line that is no JSON object or lacks what each event has.
 INVALID: Final = Line()
 _BASE: Final = ("event_type", "event_ts", "tab_id")
-_base_of: Final = tuple(map(operator.attrgetter, _BASE))
+_BASE_GETTERS: Final = tuple(map(operator.attrgetter, _BASE))
 _INTEGERS: Final = ("event_ts", "watch_ms_delta", "tz_offset_min", "seq", "received_at")
 _TEXTS: Final = tuple(name for name in Line.__struct_fields__ if name not in {*_INTEGERS, "ad"})
 _decode: Final = msgspec.json.Decoder(Line).decode
@@ -89,7 +89,7 @@ def read_text(text: bytes) -> list[Line]:
         found = list(map(_decode, lines))
     except (msgspec.DecodeError, RecursionError):
         return [_read(line) for line in lines]
-    if any(None in map(attribute, found) for attribute in _base_of):
+    if any(None in map(attribute, found) for attribute in _BASE_GETTERS):
         return [line if _is_valid(line) else INVALID for line in found]
     return found
 

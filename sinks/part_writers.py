@@ -20,28 +20,32 @@ _WORTH_PROCESSES: Final = 8 * 1024 * 1024
 
 
 class PartWriters:
-    """A context in which parts are written, no more of them at a time than memory is meant for."""
+    """A context in which the parts of `objects` objects are written, no more at a time than memory is meant for."""
 
-    def __init__(self, worth_processes: int = _WORTH_PROCESSES) -> None:
+    def __init__(self, objects: int, worth_processes: int = _WORTH_PROCESSES) -> None:
+        self._objects: Final = objects
         self._worth_processes: Final = worth_processes
         self._workers: Final = os.cpu_count() or 1
         self._gate: Final = asyncio.Semaphore(self._workers * _IN_HAND)
         self._thread: Final = ThreadPoolExecutor(1)
         self._processes: ProcessPoolExecutor | None = None
-        self._bytes = 0
+        self._read = 0
+        self._read_bytes = 0
 
     async def write(self, order: Order, read: Callable[[], Awaitable[StoredObject]]) -> StoredObject:
         """Read an object when its turn comes, write its part, and return it."""
         async with self._gate:
             found = await read()
-            self._bytes += len(found.body)
+            self._read += 1
+            self._read_bytes += len(found.body)
             await asyncio.get_running_loop().run_in_executor(self._pool(), write_part, order, found.body)
             return found
 
     def _pool(self) -> Executor:
-        if self._bytes < self._worth_processes:
-            return self._thread
         if self._processes is None:
+            # As if the others were as large as those that were read.
+            if self._read_bytes / self._read * self._objects < self._worth_processes:
+                return self._thread
             # Not forked: this process has threads.
             self._processes = ProcessPoolExecutor(self._workers, mp_context=multiprocessing.get_context("spawn"))
         return self._processes

@@ -48,7 +48,7 @@ class Parts:
             done += 1
             report(done)
 
-        with PartWriters() as writers:
+        with PartWriters(len(missing)) as writers:
             await together(one(writers, number) for number in missing)
         return paths
 

@@ -95,7 +95,7 @@ class Pass:
         with tempfile.TemporaryDirectory(prefix="watchtime-reconcile-") as folder:
             recount = RollingRecount(self._source.day_rule, Path(folder))
             try:
-                with PartWriters() as writers:
+                with PartWriters(len(self._chunks)) as writers:
                     for dt in days:
                         last = raw_days_of(dt)[-1]
                         await self._take(recount, writers, Path(folder), last)

@@ -20,7 +20,7 @@ class Aggregate:
 
     def __init__(self, key: bytes, counters: list[int]) -> None:
         self.key = key
-        #: Partition of `watch.partials`; -1 until it is asked for: most of what is restored never changes again.
+        #: Partition of `watch.partials`; -1 until it is asked for, then kept: a busy row is in each transaction.
         self._shard = -1
         self.counters = counters
         #: Raw offset and broker time (ms) of the newest record in the counters.
@@ -72,7 +72,10 @@ class Aggregates:
     """The shares of raw partition `p`, by day, kind and id."""
 
     def __init__(self, p: int, stored: dict[bytes, bytes] | None = None) -> None:
-        """Take over stored shares by key; each is decoded when its row is asked for, and most never are."""
+        """Take over stored shares by key; each is decoded when its row is asked for, and most never are.
+
+        Whether this release can read them was told by the marker, which is written with them.
+        """
         self._p = p
         self._stored = stored or {}
         self._stored_days = {dt.decode() for dt in {key[:_DT_BYTES] for key in self._stored}}
@@ -109,11 +112,10 @@ class Aggregates:
 
     def drop_row(self, kind: Kind, row_id: str) -> list[Aggregate]:
         """Drop the shares of a row of every day; return them."""
-        for dt in self._stored_days:
-            if PartialKey(dt, kind, row_id, self._p).encode() in self._stored:
-                self._new(dt, kind, row_id)
         rows = [kinds[kind] for kinds in self._days.values() if kind in kinds]
         dropped = [day.pop(row_id) for day in rows if row_id in day]
+        stored = [PartialKey(dt, kind, row_id, self._p).encode() for dt in self._stored_days]
+        dropped += [Aggregate(key, []) for key in stored if self._stored.pop(key, None) is not None]
         self._changed = [aggregate for aggregate in self._changed if aggregate not in dropped]
         return dropped
 

@@ -16,6 +16,7 @@ from gateway.publish import MemoryPublisher
 from gateway.settings import Settings
 from gateway.tracing import Tracing
 from tests.unit.gateway.running import RECEIVED_AT, Gateway
+from tests.unit.gateway.shown_day import fill
 
 # How long an example takes says more about the machine's other work than about the code.
 hypothesis.settings.register_profile("gateway", deadline=None)
@@ -52,3 +53,10 @@ async def start_gateway() -> AsyncIterator[StartGateway]:
 async def gateway(start_gateway: StartGateway) -> Gateway:
     """A gateway as it is set by default."""
     return await start_gateway()
+
+
+@pytest.fixture
+async def shown(gateway: Gateway) -> Gateway:
+    """A gateway with a day to show."""
+    fill(gateway)
+    return gateway

@@ -163,6 +163,21 @@ def test_the_last_day_that_can_still_be_reached_is_restored():
     assert counted["video"].counters == [10, 0, 0, 0]
 
 
+def test_a_client_is_forgotten_in_rows_that_nothing_has_touched_since_a_restart():
+    how = settings_of(client_table=True)
+    state = PartitionState(0, how)
+    state.fold(0, START_MS, tick(1, START_MS, client_id="cy|0") + tick(2, START_MS - DAY, client_id="cy|0"))
+    state.fold(1, START_MS, tick(3, START_MS, client_id="bob"))
+    restored = PartitionState.restored(0, how, stored(state))
+    restored.forget(2, START_MS, "cy|0")
+
+    changes = restored.take_changes()
+    withdrawn = {key for key, value in changes.partials[0] if value is None}
+    assert {(PartialKey.decode(key).kind, PartialKey.decode(key).row_id) for key in withdrawn} == {("client", "cy|0")}
+    assert len(withdrawn) == 2
+    assert withdrawn <= {key for key, value in changes.state if value is None}
+
+
 def test_restored_days_leave_the_memory_when_they_are_old():
     state = PartitionState(0, settings_of())
     state.fold(0, START_MS, tick(1, START_MS))

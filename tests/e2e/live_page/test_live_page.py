@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import json
-import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select
 
-from sinks.keys import FileKey
-from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO
-from tests.background_loop import BackgroundLoop
+from streams.contract.rows import CHANNEL, HOUR, VIDEO
 from tests.e2e.browser import wait_for
-from tests.lakes import file_bytes
+from tests.e2e.live_page.screen import HOUR_MS, TODAY, names, screen, shows, text
 from tests.live_gateway import LiveGateway
 from tests.servers import unavailable
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 AXE = ROOT / "node_modules/axe-core/axe.min.js"
-TODAY = datetime.datetime.now(datetime.UTC).date().isoformat()
-BEFORE = "2026-01-02"
-HOUR_MS = 3_600_000
 #: Names that would do something if a page were careless.
 EVIL = [
     "<img src=x onerror=\"document.title='run'\">",
@@ -40,65 +28,6 @@ EVIL = [
     "line\u2028separator\u2029and\u0085more",
     "javascript:document.title='run'",
 ]
-
-
-@pytest.fixture
-def live(background: BackgroundLoop) -> Iterator[LiveGateway]:
-    gateway = LiveGateway(background)
-    gateway.put(VIDEO, "dQw4w9WgXcQ", [2 * HOUR_MS, HOUR_MS, 3, 65_000], channel="Anna")
-    gateway.put(VIDEO, "short", [60_000, 0, 1, 0])
-    gateway.put(CHANNEL, "Anna", [2 * HOUR_MS, HOUR_MS, 3, 65_000])
-    gateway.put(HOUR, "7", [2 * HOUR_MS + 60_000, HOUR_MS, 4, 65_000])
-    gateway.put(INGEST, "", [1_234, 1_234, 0, 0, 0, 5, 0])
-    gateway.put(VIDEO, "old-video", [5_000, 0, 1, 0], BEFORE)
-    gateway.put(HOUR, "3", [5_000, 0, 1, 0], BEFORE)
-    gateway.know({"rate": 12.4, "lag": 0, "files_behind": 7, "files_ts": None, "rejected": 3})
-    yield gateway
-    gateway.stop()
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[webdriver.Chrome]:
-    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
-    if missing:
-        unavailable(f"{', '.join(missing)} not on this machine (Debian: chromium chromium-driver)")
-    options = Options()
-    options.binary_location = "/usr/bin/chromium"
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--lang=en"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def page(driver: webdriver.Chrome, live: LiveGateway) -> webdriver.Chrome:
-    """The page, once it shows the day."""
-    screen(driver, 1200, 900)
-    driver.get(live.url)
-    shows(driver, "watched", "3 h 01 min")
-    return driver
-
-
-def screen(driver: webdriver.Chrome, width: int, height: int, *, dark: bool = False) -> None:
-    sizes = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", sizes)
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
-
-
-def text(driver: webdriver.Chrome, element: str) -> str:
-    return str(driver.execute_script("return document.getElementById(arguments[0]).innerText", element))
-
-
-def shows(driver: webdriver.Chrome, element: str, wanted: str) -> None:
-    wait_for(lambda: wanted in text(driver, element), lambda: f"{wanted!r} in {element}: {text(driver, element)!r}")
-
-
-def names(driver: webdriver.Chrome, listed: str) -> list[str]:
-    script = "return [...document.querySelectorAll(`#${arguments[0]} .name`)].map((name) => name.textContent)"
-    return list(driver.execute_script(script, listed))
 
 
 def test_a_person_sees_the_day(page: webdriver.Chrome):
@@ -163,83 +92,6 @@ def test_search_finds_and_escape_leads_back(page: webdriver.Chrome, live: LiveGa
     assert names(page, "videos") == ["dQw4w9WgXcQ"]  # new views do not push the search away
     field.send_keys(Keys.ESCAPE)
     wait_for(lambda: names(page, "videos") == ["short", "dQw4w9WgXcQ"], "the tops again")
-
-
-def test_days_back_by_list_and_by_button(page: webdriver.Chrome, live: LiveGateway):
-    page.find_element(By.ID, "earlier").click()
-    shows(page, "watched", "5 s")
-    assert names(page, "videos") == ["old-video"]
-    assert f"dt={BEFORE}" in page.current_url
-    assert "2026" in text(page, "watched-title")
-
-    page.refresh()
-    shows(page, "watched", "5 s")
-    Select(page.find_element(By.ID, "day")).select_by_value(TODAY)
-    shows(page, "watched", "3 h 01 min")
-    assert page.current_url == live.url
-
-
-def test_a_search_outlives_the_reading_of_the_day(page: webdriver.Chrome, live: LiveGateway):
-    """What is found is there once the rows are, and the day's top rows never take its place."""
-    page.find_element(By.ID, "search").send_keys("OLD")
-    shows(page, "found", "0 videos and 0 channels")
-    live.reader.caught_up.clear()
-    live.know({"unreadable": 2})
-    page.find_element(By.ID, "earlier").click()
-    shows(page, "watched", "\u2013")
-    time.sleep(0.5)  # a search that began with the day is under way by then
-    live.catch_up()
-
-    shows(page, "watched", "5 s")
-    wait_for(lambda: names(page, "videos") == ["old-video"], "what was found")
-    shows(page, "found", "1 video and 0 channels")
-    shows(page, "notice", "hold no row: 2")
-
-
-def test_days_that_only_the_lake_has(driver: webdriver.Chrome, background: BackgroundLoop, tmp_path: Path):
-    """And no day's numbers stand under the name of another, when its files are slow or broken."""
-    whole, broken = "2025-11-02", "2025-11-03"
-    rows = {
-        VIDEO: [("lake-video", "Anna", 7_000, 7_000, 0, 1, 0)],
-        CHANNEL: [("Anna", 7_000, 7_000, 0, 1, 0)],
-        HOUR: [(3, 7_000, 7_000, 0, 1, 0)],
-        INGEST: [(77, 77, 0, 0, 0, 0, 0)],
-    }
-    for dt in (whole, broken):
-        for table, of_table in rows.items():
-            path = tmp_path / FileKey(table.name, dt, 0, 1, "parquet").encode()
-            path.parent.mkdir(parents=True)
-            path.write_bytes(file_bytes(table, dt, of_table, "parquet") if dt == whole else b"no parquet")
-    live = LiveGateway(background, tmp_path.as_uri())
-    live.put(HOUR, "8", [HOUR_MS, 0, 1, 0])
-    try:
-        screen(driver, 1200, 900)
-        driver.get(live.url)
-        shows(driver, "watched", "1 h 00 min")
-        wait_for(lambda: driver.find_element(By.ID, "earlier").is_enabled(), "the days of the lake")
-        driver.find_element(By.ID, "earlier").click()
-        shows(driver, "notice", "The files of this day cannot be read")
-        assert (text(driver, "watched"), text(driver, "events")) == ("\u2013", "\u2013")
-        assert "3 Nov 2025" in text(driver, "watched-title")
-
-        driver.find_element(By.ID, "earlier").click()
-        shows(driver, "watched", "7 s")
-        shows(driver, "state", "from the files")
-        assert names(driver, "videos") == ["lake-video"]
-        assert text(driver, "events") == "77"
-        assert not driver.find_element(By.ID, "notice").is_displayed()
-        live.cut()
-        shows(driver, "state", "no connection")
-        shows(driver, "state", "from the files")  # though the gateway has nothing new to say
-        driver.find_element(By.ID, "search").send_keys("LAKE")
-        shows(driver, "found", "1 video and 0 channels")
-        driver.find_element(By.ID, "later").click()
-        driver.find_element(By.ID, "later").click()
-        shows(driver, "watched", "1 h 00 min")
-        shows(driver, "found", "0 videos and 0 channels")
-        assert names(driver, "videos") == []
-    finally:
-        live.stop()
 
 
 def test_the_page_comes_back_by_itself(page: webdriver.Chrome, live: LiveGateway):
