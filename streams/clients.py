@@ -125,7 +125,9 @@ class Clients:
         slots: dict[str, dict[int, tuple[int, bytes]]] = {}
         for key, value in stored:
             piece, client_id, name = decode_piece_key(key)
-            client = clients.get(client_id) or clients.setdefault(client_id, Client(0))
+            client = clients.get(client_id)
+            if client is None:
+                client = clients[client_id] = Client(0)
             if piece == "epoch":
                 epoch = decode(EpochPiece, value)
                 client.epochs[str(name)] = Epoch(epoch.intervals, epoch.touched)
@@ -136,7 +138,8 @@ class Clients:
                 hour = slot.hour
             else:
                 hour = decode(ClientPiece, value).hour
-            client.hour = max(client.hour, hour)
+            if hour > client.hour:  # noqa: PLR1730 (for each piece: a third of the time of max())
+                client.hour = hour
         for client_id, numbered in slots.items():
             clients[client_id].ring = Ring.of_slots(numbered)
         self._clients = clients

@@ -21,6 +21,8 @@ HASH_BYTES: Final = 8
 #: An epoch of up to so many interval bounds is a record of a common size.
 FEW_BOUNDS: Final = 32
 SLOT_BYTES: Final = SLOT_IDS * HASH_BYTES
+#: Stands for a slot that the topic's retention took: it held no id that anyone could repeat.
+_LOST_SLOT: Final = (0, bytes(SLOT_BYTES))
 
 
 class Epoch:
@@ -108,10 +110,8 @@ class Ring:
         """Return the ring of stored slots: number -> (`count` after the slot's newest write, hashes)."""
         ring = cls()
         ring.count = max(count for count, _ in slots.values())
-        lost = (0, bytes(SLOT_BYTES))
         for number in range(ring.slots_used):
-            # A slot that the topic's retention took holds no id that anyone could repeat.
-            ring.hashes += slots.get(number, lost)[1]
+            ring.hashes += slots.get(number, _LOST_SLOT)[1]
         return ring
 
 
