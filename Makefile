@@ -97,7 +97,7 @@ athena-test: install ## Athena's tables, views and queries on Trino, the engine 
 	@$(BIN)/python -m tests.athena.engine
 	$(BIN)/pytest tests/athena $(ARGS)
 
-bench: install ## all figures beside other programs that do the same work, 40 minutes; ARGS='--runs 1 --only streams'
+bench: install ## all figures beside other programs that do the same work, 35 minutes; ARGS='--runs 1 --only streams'
 	@$(BIN)/watchtime doctor --fix --fetch
 	$(BIN)/python -m tests.bench $(ARGS)
 
