@@ -32,7 +32,7 @@ def live(background: BackgroundLoop) -> Iterator[LiveGateway]:
     gateway.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def driver() -> Iterator[webdriver.Chrome]:
     missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
     if missing:
