@@ -71,16 +71,19 @@ class Aggregate:
 class Aggregates:
     """The shares of raw partition `p`, by day, kind and id."""
 
-    def __init__(self, p: int, stored: dict[bytes, bytes] | None = None) -> None:
-        """Take over stored shares by key; each is decoded when its row is asked for, and most never are.
-
-        Whether this release can read them was told by the marker, which is written with them.
-        """
+    def __init__(self, p: int) -> None:
         self._p = p
-        self._stored = stored or {}
-        self._stored_days = {dt.decode() for dt in {key[:_DT_BYTES] for key in self._stored}}
+        #: Shares as they are stored, by day and key.
+        self._stored: dict[str, dict[bytes, bytes]] = {}
         self._days: dict[str, dict[Kind, dict[str, Aggregate]]] = {}
         self._changed: list[Aggregate] = []
+
+    def keep(self, key: bytes, value: bytes) -> None:
+        """Take over a stored share: it is decoded when its row is asked for, and most never are.
+
+        Whether this release can read it was told by the marker, which is written with it.
+        """
+        self._stored.setdefault(key[:_DT_BYTES].decode(), {})[key] = value
 
     # Called several times for each event: plain positional arguments are the cheapest.
     def add(  # noqa: PLR0913, PLR0917
@@ -100,7 +103,7 @@ class Aggregates:
 
     def _new(self, dt: str, kind: Kind, row_id: str) -> Aggregate:
         key = PartialKey(dt, kind, row_id, self._p).encode()
-        stored = self._stored.pop(key, None)
+        stored = self._stored.get(dt, {}).pop(key, None)
         width = _WIDTH[kind]
         aggregate = Aggregate(key, [0] * width) if stored is None else Aggregate.restored(key, stored, width)
         self._days.setdefault(dt, {}).setdefault(kind, {})[row_id] = aggregate
@@ -108,14 +111,17 @@ class Aggregates:
 
     def __len__(self) -> int:
         """Return the number of shares."""
-        return len(self._stored) + sum(len(rows) for day in self._days.values() for rows in day.values())
+        stored = sum(map(len, self._stored.values()))
+        return stored + sum(len(rows) for day in self._days.values() for rows in day.values())
 
     def drop_row(self, kind: Kind, row_id: str) -> list[Aggregate]:
         """Drop the shares of a row of every day; return them."""
         rows = [kinds[kind] for kinds in self._days.values() if kind in kinds]
         dropped = [day.pop(row_id) for day in rows if row_id in day]
-        stored = [PartialKey(dt, kind, row_id, self._p).encode() for dt in self._stored_days]
-        dropped += [Aggregate(key, []) for key in stored if self._stored.pop(key, None) is not None]
+        for dt, stored in self._stored.items():
+            key = PartialKey(dt, kind, row_id, self._p).encode()
+            if stored.pop(key, None) is not None:
+                dropped.append(Aggregate(key, []))
         self._changed = [aggregate for aggregate in self._changed if aggregate not in dropped]
         return dropped
 
@@ -133,8 +139,6 @@ class Aggregates:
 
     def drop_days_before(self, dt: str) -> None:
         """Drop all of the days before `dt` from memory; what changed of them is still given by `take_changed`."""
-        for day in [day for day in self._days if day < dt]:
-            del self._days[day]
-        if any(day < dt for day in self._stored_days):
-            self._stored_days = {day for day in self._stored_days if day >= dt}
-            self._stored = {key: value for key, value in self._stored.items() if key[:_DT_BYTES] >= dt.encode()}
+        for days in (self._days, self._stored):
+            for day in [day for day in days if day < dt]:
+                del days[day]

@@ -119,7 +119,7 @@ class Clients:
         self._changed.clear()
         return pieces
 
-    def restore(self, stored: Iterable[tuple[bytes, bytes]], log_hour: int) -> None:
+    def restore(self, stored: Iterable[tuple[bytes, bytes]]) -> None:
         """Take stored pieces: last value per key."""
         clients: dict[str, Client] = {}
         slots: dict[str, dict[int, tuple[int, bytes]]] = {}
@@ -143,8 +143,6 @@ class Clients:
         for client_id, numbered in slots.items():
             clients[client_id].ring = Ring.of_slots(numbered)
         self._clients = clients
-        # Not left out but dropped: pieces left behind would mix with those of a client that comes back.
-        self.drop_departed(log_hour)
 
 
 def _changed_pieces(client_id: str, client: Client) -> Iterator[Piece]:

@@ -168,14 +168,13 @@ class PartitionState:
         state = cls(p, settings, Generation.of(marker))
         state._advance(marker.offset, marker.log_ms)
         state._stored_offset = marker.offset
-        oldest_dt = shift_dt(dt_of_ms(marker.log_ms), -FOLD_DAYS)
-        pieces, shares = [], {}
+        pieces = []
         for key, value in stored.items():
             if is_piece_key(key):
                 pieces.append((key, value))
             elif key != MARKER_KEY:
-                shares[key] = value
-        state._aggregates = Aggregates(p, shares)
-        state._aggregates.drop_days_before(oldest_dt)
-        state.clients.restore(pieces, marker.log_ms // HOUR_MS)
+                state._aggregates.keep(key, value)
+        state.clients.restore(pieces)
+        # Not left out but dropped: pieces left behind would mix with those of a client that comes back.
+        state.drop_old()
         return state

@@ -113,7 +113,8 @@ def test_clients_that_left_while_no_worker_ran_are_taken_away_at_the_restore():
     stored = [(key, value) for key, value in clients.take_changed() if value is not None]
 
     restored = Clients(KEY)
-    restored.restore(stored, START + CLIENT_HOURS)
+    restored.restore(stored)
+    restored.drop_departed(START + CLIENT_HOURS)
     assert len(restored) == 1
     assert (slot_key("a", 0), None) in restored.take_changed()
     assert see(restored, "a", START + CLIENT_HOURS)
