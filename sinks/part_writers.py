@@ -10,7 +10,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sinks.rebuild_part import Order, write_part
+from sinks.rebuild_part import Order, keep_memory, write_part
 from sinks.store import StoredObject
 
 #: Objects that are in memory for each worker: one being worked on, one waiting for it.
@@ -47,7 +47,8 @@ class PartWriters:
             if self._read_bytes / self._read * self._objects < self._worth_processes:
                 return self._thread
             # Not forked: this process has threads.
-            self._processes = ProcessPoolExecutor(self._workers, mp_context=multiprocessing.get_context("spawn"))
+            spawn = multiprocessing.get_context("spawn")
+            self._processes = ProcessPoolExecutor(self._workers, mp_context=spawn, initializer=keep_memory)
         return self._processes
 
     def __enter__(self) -> Self:
