@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from selenium import webdriver
@@ -40,13 +39,14 @@ def test_a_search_outlives_the_reading_of_the_day(page: webdriver.Chrome, live: 
     live.know({"unreadable": 2})
     page.find_element(By.ID, "earlier").click()
     shows(page, "watched", "\u2013")
-    time.sleep(0.5)  # a search that began with the day is under way by then
     live.catch_up()
 
     shows(page, "watched", "5 s")
     wait_for(lambda: names(page, "videos") == ["old-video"], "what was found")
     shows(page, "found", "1 video and 0 channels")
     shows(page, "notice", "hold no row: 2")
+    asked = "return performance.getEntriesByType('resource').filter(({name}) => name.includes(arguments[0])).length"
+    assert page.execute_script(asked, f"q=OLD&limit=50&dt={BEFORE}") == len({"videos", "channels"})
 
 
 def test_days_that_only_the_lake_has(driver: webdriver.Chrome, background: BackgroundLoop, tmp_path: Path):
