@@ -25,8 +25,8 @@ from athena.questions import QuestionError, day_of, today
 from athena.rereading import UnreadableLakeError
 from athena.target import Target, TargetError, tables, views, workgroup_configuration
 from sinks.keys import ANALYTICS, FORMATS
-from sinks.lake import NoStackError, lake_of
-from sinks.store import StoreError, open_store
+from sinks.lake import Lake, NoStackError, lake_of
+from sinks.store import StoreError
 from streams.contract.rows import INGEST
 
 #: Dollars for a terabyte read, in most regions.
@@ -49,7 +49,7 @@ _DAY_FOLDER: Final = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/?$")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what can be done, and the options of each."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    plan = actions.add_parser("plan", help="print everything that apply would make; asks AWS for nothing")
+    plan = actions.add_parser("plan", help="print everything that apply would make; makes nothing")
     apply = actions.add_parser("apply", help="make or update workgroup, database, tables and views")
     query = actions.add_parser("query", help="run a query and print rows and cost")
     picture = actions.add_parser("picture", help="draw the QuickSight dashboard from this lake, as SVG")
@@ -118,7 +118,7 @@ def target_of(args: argparse.Namespace, environ: Mapping[str, str]) -> Target:
 def first_day_in(url: str, environ: Mapping[str, str]) -> str:
     """Return the first day that has a file in the lake; every day with an event has one in this table."""
     prefix = f"{ANALYTICS}{INGEST.name}/"
-    folders = asyncio.run(open_store(url, environ.get("SINKS_S3_ENDPOINT", "")).folders(prefix))
+    folders = asyncio.run(Lake(url=url, s3_endpoint=environ.get("SINKS_S3_ENDPOINT", "")).store().folders(prefix))
     days = sorted(match[1] for folder in folders if (match := _DAY_FOLDER.search(folder)))
     if not days:
         raise TargetError(f"no day has a file in {url} yet; name the first one by --first-day")

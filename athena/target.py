@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from athena.statements import TABLES_FILE, VIEWS_FILE, Statement, filled, statements
 from sinks.keys import FORMATS
-from streams.contract.days import day_start_ms
+from streams.contract.days import day_start_ms, dt_of_ms
 
 #: Table property that says from which definition a table was made.
 DEFINITION: Final = "watchtime.definition"
@@ -152,7 +152,6 @@ def _marked(statement: Statement, text: str) -> Definition:
 
 def _is_day(value: str) -> bool:
     try:
-        day_start_ms(value)
+        return dt_of_ms(day_start_ms(value)) == value
     except ValueError:
         return False
-    return len(value) == len("2026-11-01")

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from aiokafka.errors import KafkaError
 
 from deploy.errors import DeployError
 from deploy.forget_topics import ControlRecord, bury_old_rows, bury_old_shares, send_control
@@ -32,18 +31,15 @@ from sinks.file_rows import UnreadableFileError
 from sinks.forget_raw import Bound, OpenChunkError, RawOutcome, forget_in_raw
 from sinks.forget_rows import forget_in_files
 from sinks.keys import topic8
-from sinks.lake import NoStackError
 from sinks.progress import Report, agreed, reporting
-from sinks.provenance import ForeignObjectError
 from sinks.rebuild_files import ChangedMeanwhileError
-from sinks.rebuild_lines import BrokenObjectError
+from sinks.reconcile_command import UNTOLD_ERRORS
 from sinks.reconcile_day import Stack
-from sinks.reconcile_settle import Log, NotSettledError, settle
-from sinks.store import StoreError
+from sinks.reconcile_settle import Log, settle
 from streams.contract.event import FORGOTTEN_PREFIX
 from streams.contract.rows import CLIENT
 from streams.contract.topics import COMPACTED_RETENTION_DAYS, EVENTS, PARTIALS, REJECTED, STATE
-from streams.topic_id import TopicIdError, topic_ids
+from streams.topic_id import topic_ids
 
 NOT_FINISHED: Final = 2
 _KEY_BYTES: Final = 32
@@ -53,24 +49,15 @@ _FORGOTTEN_AFTER: Final = {
     REJECTED: 30,
     f"{STATE}, {PARTIALS} and {CLIENT.topic}": COMPACTED_RETENTION_DAYS,
 }
-ERRORS: Final = (
-    BrokenObjectError,
-    ChangedMeanwhileError,
-    ForeignObjectError,
-    KafkaError,
-    NoStackError,
-    NotSettledError,
-    OpenChunkError,
-    StoreError,
-    TopicIdError,
-    UnreadableFileError,
-)
+ERRORS: Final = (*UNTOLD_ERRORS, ChangedMeanwhileError, OpenChunkError, UnreadableFileError)
 
 
 @dataclass(kw_only=True)
 class Forgotten:
     """What was done."""
 
+    #: What became of the client's token.
+    token: str
     raw: RawOutcome
     #: Rows and shares of days that no stage holds.
     old_rows: int
@@ -112,7 +99,7 @@ async def forget(stack: Stack, data_dir: Path, client_id: str, wait_s: float, re
     """Erase a client; raises when something was in the way, and can be called again then."""
     topic_id = (await topic_ids(stack.brokers, [EVENTS]))[EVENTS]
     journal = Journal(data_dir, client_id, str(topic_id))
-    report(revoke_token(client_id))
+    token = revoke_token(client_id)
     if journal.control is None:
         journal.note(await send_control(stack.brokers, client_id))
     assert journal.control is not None  # noqa: S101 - just noted
@@ -134,7 +121,7 @@ async def forget(stack: Stack, data_dir: Path, client_id: str, wait_s: float, re
     for work in ("rebuild", "partials"):
         shutil.rmtree(data_dir / work, ignore_errors=True)
     journal.destroy()
-    return Forgotten(raw=raw, old_rows=old + rows, files=files)
+    return Forgotten(token=token, raw=raw, old_rows=old + rows, files=files)
 
 
 def revoke_token(client_id: str) -> str:
@@ -202,6 +189,7 @@ class Journal:
 
 def _json(done: Forgotten) -> str:
     told = {
+        "token": done.token,
         "raw_objects_read": done.raw.read,
         "raw_objects_replaced": done.raw.replaced,
         "lines": done.raw.lines,
@@ -215,6 +203,7 @@ def _json(done: Forgotten) -> str:
 def _render(done: Forgotten) -> str:
     lines = [
         "state and rows of the client are gone; the key of its replacement ids is destroyed",
+        done.token,
         f"{done.raw.lines:,} lines in {done.raw.replaced:,} of {done.raw.read:,} raw objects are anonymous now",
         f"{done.old_rows:,} rows of days that no stage holds were removed, {len(done.files):,} files written anew",
         "the topics still hold what was written before; it goes with their retention:",

@@ -20,8 +20,9 @@ from streams.brokers import SECURITY_VARIABLES
 from streams.groundwork import fold_settings_of
 from streams.provision import ProvisionError
 from streams.refold import RefoldError, RefoldPlan, prepare_refold
-from streams.settings import Settings, SettingsError
+from streams.settings import Settings
 from streams.topic_id import TopicIdError
+from streams.variables import SettingsError
 
 STAGES = ["streams", "sinks"]
 #: OSError: a transaction that took too long, above all.

@@ -15,9 +15,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.errors import DeployError
 from deploy.local import broker, s3
-from streams.brokers import Brokers, BrokersError
-from streams.provision import ProvisionError, provision
-from streams.settings import Settings, SettingsError
+from streams.groundwork import lay
+from streams.provision import ProvisionError
+from streams.settings import Settings
+from streams.variables import SettingsError
 
 WAIT_S: Final = 90.0
 _BETWEEN_S: Final = 0.5
@@ -43,17 +44,10 @@ async def set_up(environ: Mapping[str, str]) -> None:
 async def _topics(environ: Mapping[str, str]) -> None:
     try:
         settings = Settings.from_env(environ)
-        brokers = Brokers.from_env(environ)
-        while not await broker.is_ready(brokers.servers):  # noqa: ASYNC110 - another process
+        while not await broker.is_ready(settings.brokers):  # noqa: ASYNC110 - another process
             await asyncio.sleep(_BETWEEN_S)
-        await provision(
-            brokers,
-            settings.partitions,
-            settings.shards,
-            replication=settings.replication,
-            client_table=settings.client_table,
-        )
-    except (BrokersError, ProvisionError, SettingsError) as error:
+        await lay(settings)
+    except (ProvisionError, SettingsError) as error:
         raise SetupError(str(error)) from error
     _say("topics are there")
 

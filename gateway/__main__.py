@@ -23,11 +23,10 @@ from gateway.metrics import metrics_app
 from gateway.publish import KafkaPublisher
 from gateway.settings import Settings
 from gateway.tracing import Tracing, tracing_of
-from gateway.variables import SettingsError
 from gateway.workers import BAD_SETTINGS, WorkerFiles, Workers
-from streams.brokers import BrokersError
 from streams.connect import check
 from streams.logs import configure_logs
+from streams.variables import SettingsError
 
 _BACKLOG: Final = 1024
 _LEAST_LEVELS: Final = {
@@ -86,7 +85,7 @@ def main() -> int:
         settings = Settings.from_env(_environ(sys.argv[1:]))
         check(settings.brokers)
         tracing = tracing_of(os.environ)
-    except (SettingsError, BrokersError) as error:
+    except SettingsError as error:
         log.critical("bad settings", why=str(error))
         return BAD_SETTINGS
     files = WorkerFiles.from_env(os.environ)

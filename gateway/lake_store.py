@@ -33,7 +33,7 @@ class LakeStore(Protocol):
 
 
 def open_lake(url: str, endpoint: str) -> LakeStore:
-    """Return the lake at `s3://bucket[/prefix]` or `file:///folder`."""
+    """Return the lake at `s3://bucket[/prefix]` or `file:///folder`; LakeError when boto3 cannot use its settings."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme == "file":
         return FolderLake(Path(urllib.parse.unquote(parts.path)))
@@ -86,7 +86,10 @@ class BucketLake:
             retries={"total_max_attempts": 2, "mode": "standard"},
             s3={"addressing_style": "path"} if endpoint else {},
         )
-        self._client = boto3.session.Session().client("s3", endpoint_url=endpoint or None, config=config)
+        try:
+            self._client = boto3.session.Session().client("s3", endpoint_url=endpoint or None, config=config)
+        except (ValueError, BotoCoreError) as error:  # an endpoint that is no URL, a profile that is not there
+            raise self._error(error) from error
 
     def days(self, table: str) -> list[str]:
         """Return the days of a table."""

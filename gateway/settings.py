@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from gateway import variables
-from gateway.variables import SettingsError
-from streams.brokers import DEFAULT_GROUP, DEFAULT_SERVERS, Brokers, BrokersError, Security, group_of
+from streams.brokers import DEFAULT_GROUP, DEFAULT_SERVERS, Brokers, Security, group_of
+from streams.variables import MAX_PORT, SettingsError, choice, switch, text
+from streams.variables import whole as whole_number
 
-_MAX_PORT: Final = 65_535
 _MANY: Final = 1_000_000
 ENROLMENTS: Final = ("closed", "invite", "open")
 
@@ -129,30 +129,26 @@ class Settings:
 
         def whole(name: str, most: int, least: int = 0) -> int:
             default: int = getattr(cls, name)
-            return variables.whole(environ, f"GATEWAY_{name.upper()}", default, most, least=least)
+            return whole_number(environ, f"GATEWAY_{name.upper()}", default, most, least=least)
 
         def optional(name: str) -> int | None:
             return variables.optional_whole(environ, f"GATEWAY_{name.upper()}", _MANY)
 
-        try:
-            brokers = Brokers.from_env(environ)
-        except BrokersError as error:
-            raise SettingsError(str(error)) from error
+        brokers = Brokers.from_env(environ)
         return cls(
-            # Blank is as unset: a server would take it for every address.
-            host=environ.get("GATEWAY_HOST", "").strip() or cls.host,
-            port=whole("port", _MAX_PORT),
-            metrics_host=environ.get("GATEWAY_METRICS_HOST", "").strip() or cls.metrics_host,
-            metrics_port=whole("metrics_port", _MAX_PORT),
+            host=text(environ, "GATEWAY_HOST", cls.host),
+            port=whole("port", MAX_PORT),
+            metrics_host=text(environ, "GATEWAY_METRICS_HOST", cls.metrics_host),
+            metrics_port=whole("metrics_port", MAX_PORT),
             workers=whole("workers", 256, least=1),
             cors_origins=variables.origins(environ.get("GATEWAY_CORS_ORIGINS", "")),
             allowed_hosts=frozenset(variables.listed(environ.get("GATEWAY_ALLOWED_HOSTS", ""))),
-            open_bind=variables.switch(environ, "GATEWAY_OPEN_BIND"),
+            open_bind=switch(environ, "GATEWAY_OPEN_BIND"),
             trusted_proxies=variables.networks(environ, "GATEWAY_TRUSTED_PROXIES"),
-            auth=variables.switch(environ, "GATEWAY_AUTH"),
+            auth=switch(environ, "GATEWAY_AUTH"),
             keys_file=variables.file(environ, "GATEWAY_KEYS_FILE"),
             revoked_file=variables.file(environ, "GATEWAY_REVOKED_FILE"),
-            enroll=variables.choice(environ, "GATEWAY_ENROLL", ENROLMENTS, cls.enroll),
+            enroll=choice(environ, "GATEWAY_ENROLL", ENROLMENTS, cls.enroll),
             invites_file=variables.file(environ, "GATEWAY_INVITES_FILE"),
             enroll_per_hour=whole("enroll_per_hour", _MANY, least=1),
             token_days=whole("token_days", 3_650, least=1),
@@ -167,13 +163,13 @@ class Settings:
             install_burst=whole("install_burst", _MANY, least=1),
             address_rate=optional("address_rate"),
             address_burst=whole("address_burst", _MANY, least=1),
-            access_log=variables.switch(environ, "GATEWAY_ACCESS_LOG"),
-            live=variables.switch(environ, "GATEWAY_LIVE", default=True),
+            access_log=switch(environ, "GATEWAY_ACCESS_LOG"),
+            live=switch(environ, "GATEWAY_LIVE", default=True),
             viewers_file=variables.file(environ, "GATEWAY_VIEWERS_FILE"),
             live_rows=whole("live_rows", _MANY, least=20),
             live_streams=whole("live_streams", 10_000, least=1),
             lake=variables.lake(environ, "GATEWAY_LAKE"),
-            s3_endpoint=environ.get("GATEWAY_S3_ENDPOINT", "").strip(),
+            s3_endpoint=text(environ, "GATEWAY_S3_ENDPOINT"),
             bootstrap_servers=brokers.servers,
             security=brokers.security,
             group=group_of(environ),

@@ -18,8 +18,8 @@ from structlog.contextvars import bound_contextvars, get_contextvars
 from gateway.answers import Refusal
 from gateway.intake import Record
 from gateway.publish import Publisher
-from gateway.variables import SettingsError
 from streams.contract import topics
+from streams.variables import SettingsError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

@@ -1,4 +1,4 @@
-"""How the gateway's settings are read from text: each function returns the value of a variable or names it. Pure."""
+"""Settings that only the gateway has, read from text: each function returns a variable's value or names it. Pure."""
 
 from __future__ import annotations
 
@@ -9,39 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from streams.variables import SettingsError, whole
+
 ANY_ORIGIN: Final = "*"
 _LAKE = re.compile(r"s3://[^/]+(?:/.*)?|file:///.*")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#]+")
 
 
-class SettingsError(ValueError):
-    """A variable of the environment holds a value that the gateway cannot work with."""
-
-
-def whole(environ: Mapping[str, str], name: str, default: int, most: int, *, least: int = 0) -> int:
-    """Return a whole number from `least` to `most`."""
-    text = environ.get(name, "").strip() or str(default)
-    if not text.isdecimal() or not text.isascii() or not least <= int(text) <= most:
-        raise SettingsError(f"{name} must be a whole number from {least} to {most}, not {text!r}")
-    return int(text)
-
-
 def optional_whole(environ: Mapping[str, str], name: str, most: int) -> int | None:
     """Return a whole number from 0 to `most`, None when nothing is set."""
     return whole(environ, name, 0, most) if environ.get(name, "").strip() else None
-
-
-def switch(environ: Mapping[str, str], name: str, *, default: bool = False) -> bool:
-    """Return whether a switch is on."""
-    return choice(environ, name, ("on", "off"), "on" if default else "off") == "on"
-
-
-def choice(environ: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:
-    """Return one of the allowed words."""
-    text = environ.get(name, "").strip() or default
-    if text not in allowed:
-        raise SettingsError(f"{name} must be {' or '.join(allowed)}, not {text!r}")
-    return text
 
 
 def file(environ: Mapping[str, str], name: str) -> Path | None:

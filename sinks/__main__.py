@@ -14,11 +14,10 @@ import uvloop
 from prometheus_client import start_http_server
 
 from sinks import metrics
-from sinks.settings import Settings, SettingsError
+from sinks.settings import Settings
 from sinks.stage import run_stage
 from sinks.store import Store, open_store
 from streams import failpoints
-from streams.brokers import BrokersError
 from streams.connect import check
 from streams.logs import configure_logs
 
@@ -45,7 +44,7 @@ def main() -> int:
         settings = Settings.from_env(os.environ)
         check(settings.brokers)
         store = open_store(settings.lake, settings.s3_endpoint)
-    except (SettingsError, BrokersError, ValueError) as error:
+    except ValueError as error:
         log.critical("bad settings", why=str(error))
         return BAD_SETTINGS
     try:

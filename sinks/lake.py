@@ -31,7 +31,7 @@ class Lake:
     region: str = "us-east-1"
 
     def store(self) -> Store:
-        """Open the lake."""
+        """Open the lake; NoStackError when its URL or its endpoint is none."""
         session = None
         if self.access_key:
             session = boto3.session.Session(
@@ -39,7 +39,10 @@ class Lake:
                 aws_secret_access_key=self.secret_key,
                 region_name=self.region,
             )
-        return open_store(self.url, self.s3_endpoint, session)
+        try:
+            return open_store(self.url, self.s3_endpoint, session)
+        except ValueError as error:
+            raise NoStackError(str(error)) from error
 
 
 def endpoints(data_dir: Path) -> dict[str, Any] | None:

@@ -6,59 +6,36 @@ import argparse
 import asyncio
 import os
 import sys
-from concurrent.futures import BrokenExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-import duckdb
 import orjson
-from aiokafka.errors import KafkaError
 
-from sinks.lake import NoStackError
-from sinks.layout import LayoutError
-from sinks.line_columns import UnreadableLineError
 from sinks.precedence import LakeMismatchError
 from sinks.progress import agreed, reporting
-from sinks.provenance import ForeignObjectError
-from sinks.raw_days import RawHoleError
 from sinks.rebuild import NothingCountedError, Rebuild, Rebuilt, Wish
 from sinks.rebuild_count import BusyError
 from sinks.rebuild_files import ChangedMeanwhileError, NoOriginError
 from sinks.rebuild_guard import OpenDayError
-from sinks.rebuild_lines import BrokenObjectError
 from sinks.rebuild_part import Reading
 from sinks.rebuild_shape import default_shape
 from sinks.rebuild_sources import NoSourceError
-from sinks.reconcile_command import day, difference_line
+from sinks.reconcile_command import UNTOLD_ERRORS, day, difference_line
 from sinks.reconcile_day import Stack
-from sinks.store import StoreError
-from streams.topic_id import TopicIdError
 
 DONE: Final = 0
 NOT_WANTED: Final = 1
 NOT_POSSIBLE: Final = 2
 ERRORS: Final = (
-    BrokenExecutor,
-    BrokenObjectError,
+    *UNTOLD_ERRORS,
     BusyError,
     ChangedMeanwhileError,
-    ForeignObjectError,
-    KafkaError,
     LakeMismatchError,
-    LayoutError,
     NoOriginError,
     NoSourceError,
-    NoStackError,
     NothingCountedError,
-    # A full disk, above all.
-    OSError,
     OpenDayError,
-    RawHoleError,
-    StoreError,
-    TopicIdError,
-    UnreadableLineError,
-    duckdb.Error,
 )
 #: Differing rows that are printed.
 _SHOWN: Final = 20

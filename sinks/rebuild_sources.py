@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from sinks.keys import RAW, day_folder
-from sinks.lake import Lake
+from sinks.lake import Lake, NoStackError
 from sinks.raw_days import FIRST_DAY, LAST_DAY, Continuity, RawHoleError, chunk_of
 from sinks.store import Store, StoreError
 from streams.contract.days import shift_dt
@@ -79,7 +79,7 @@ def source_of(url: str, own: Lake, own_store: Store) -> Source:
         lake = Lake(url=url)
     try:
         return Source(url, lake.store(), foreign=True)
-    except ValueError as error:
+    except NoStackError as error:
         raise NoSourceError(f"--from {error}") from error
 
 

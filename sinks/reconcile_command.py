@@ -10,10 +10,12 @@ import asyncio
 import datetime
 import os
 import sys
+from concurrent.futures import BrokenExecutor
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import orjson
 from aiokafka.errors import KafkaError
 
@@ -35,8 +37,9 @@ from streams.topic_id import TopicIdError
 NO_DRIFT: Final = 0
 DRIFT: Final = 1
 UNTOLD: Final = 2
-#: Why it cannot be told whether a day is right.
+#: Why it cannot be told whether a day is right: none of these means drift.
 UNTOLD_ERRORS: Final = (
+    BrokenExecutor,
     BrokenObjectError,
     ElsewhereError,
     ForeignObjectError,
@@ -44,10 +47,13 @@ UNTOLD_ERRORS: Final = (
     LayoutError,
     NoStackError,
     NotSettledError,
+    # A full disk, above all.
+    OSError,
     RawHoleError,
     StoreError,
     TopicIdError,
     UnreadableLineError,
+    duckdb.Error,
 )
 
 
@@ -105,6 +111,8 @@ def _run_range(args: argparse.Namespace) -> int:
         stack = Stack.of(Path(args.data_dir), os.environ)
         with progress(f"reconcile {title}") as shown:
             asyncio.run(_each(stack, days, args, shown, found))
+    except BrokenPipeError:
+        raise  # nobody reads on: no fault of the days
     except UNTOLD_ERRORS as error:
         why["error"] = str(error)
         sys.stderr.write(f"reconcile {title}: {error}\n")

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self, cast
+from typing import Self, cast
 
 from sinks.keys import FORMATS, Format
-from streams.brokers import DEFAULT_GROUP, DEFAULT_SERVERS, Brokers, BrokersError, Security, group_of
+from streams.brokers import DEFAULT_GROUP, DEFAULT_SERVERS, Brokers, Security, group_of
 from streams.contract.days import DAY_RULES, DayRule
-
-_MAX_PORT: Final = 65_535
-
-
-class SettingsError(Exception):
-    """A variable of the environment holds a value that cannot be used."""
+from streams.variables import MAX_PORT, SettingsError, choice, switch, text, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,53 +50,33 @@ class Settings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """Return the settings that an environment asks for; SettingsError names the variable that is wrong."""
-        lake = environ.get("SINKS_LAKE", "")
+        lake = text(environ, "SINKS_LAKE")
         if not lake:
             raise SettingsError("SINKS_LAKE is not set: give s3://bucket, s3://bucket/prefix or file:///folder")
-        form = environ.get("SINKS_FORMAT", cls.form)
-        if form not in FORMATS:
-            raise SettingsError(f"SINKS_FORMAT={form!r}: use one of {', '.join(FORMATS)}")
-        day_rule = environ.get("STREAMS_DAY") or None
-        if day_rule is not None and day_rule not in DAY_RULES:
-            raise SettingsError(f"STREAMS_DAY={day_rule!r}: use one of {', '.join(DAY_RULES)}")
-        client_table = environ.get("STREAMS_CLIENT_TABLE", "off")
-        if client_table not in {"on", "off"}:
-            raise SettingsError(f"STREAMS_CLIENT_TABLE={client_table!r}: use on or off")
-        try:
-            brokers = Brokers.from_env(environ)
-        except BrokersError as error:
-            raise SettingsError(str(error)) from error
+        brokers = Brokers.from_env(environ)
         return cls(
             lake=lake,
-            s3_endpoint=environ.get("SINKS_S3_ENDPOINT", cls.s3_endpoint),
+            s3_endpoint=text(environ, "SINKS_S3_ENDPOINT"),
             bootstrap_servers=brokers.servers,
             security=brokers.security,
             group=group_of(environ),
-            form=cast("Format", form),
-            day_rule=cast("DayRule | None", day_rule),
+            form=cast("Format", choice(environ, "SINKS_FORMAT", FORMATS, cls.form)),
+            day_rule=cast("DayRule", choice(environ, "STREAMS_DAY", DAY_RULES, "")) or None,
             refresh_s=_seconds(environ, "SINKS_REFRESH_S", cls.refresh_s),
-            instance=environ.get("SINKS_INSTANCE", cls.instance),
-            session_timeout_ms=_number(environ, "SINKS_SESSION_TIMEOUT_MS", cls.session_timeout_ms, least=1_000),
-            client_table=client_table == "on",
-            # Blank is as unset: a server would take it for every address.
-            metrics_host=environ.get("SINKS_METRICS_HOST", "").strip() or cls.metrics_host,
-            metrics_port=_number(environ, "SINKS_METRICS_PORT", cls.metrics_port, least=0, most=_MAX_PORT),
+            instance=text(environ, "SINKS_INSTANCE"),
+            session_timeout_ms=whole(environ, "SINKS_SESSION_TIMEOUT_MS", cls.session_timeout_ms, least=1_000),
+            client_table=switch(environ, "STREAMS_CLIENT_TABLE"),
+            metrics_host=text(environ, "SINKS_METRICS_HOST", cls.metrics_host),
+            metrics_port=whole(environ, "SINKS_METRICS_PORT", cls.metrics_port, MAX_PORT),
         )
 
 
-def _number(environ: Mapping[str, str], name: str, default: int, *, least: int, most: int = 10**9) -> int:
-    text = environ.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-        raise SettingsError(f"{name}={text!r}: use a whole number from {least} to {most}")
-    return int(text)
-
-
 def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
-    text = environ.get(name, str(default))
+    found = text(environ, name, str(default))
     try:
-        seconds = float(text)
+        seconds = float(found)
     except ValueError:
         seconds = -1.0
     if not 0 < seconds <= 24 * 3_600:
-        raise SettingsError(f"{name}={text!r}: use a number of seconds above 0, at most a day")
+        raise SettingsError(f"{name}={found!r}: use a number of seconds above 0, at most a day")
     return seconds

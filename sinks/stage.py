@@ -94,5 +94,5 @@ async def _shards(brokers: Brokers, topics: list[str]) -> int:
     finally:
         await consumer.stop()
     if len(set(counts.values())) != 1:
-        raise ShardCountError(f"daily topics differ in their partitions: {counts}; `watchtime up` says which are wrong")
+        raise ShardCountError(f"daily topics differ in partitions: {counts}; `watchtime topics` says which are wrong")
     return next(iter(counts.values()))

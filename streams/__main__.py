@@ -18,14 +18,14 @@ from prometheus_client import start_http_server
 
 from streams import failpoints, metrics
 from streams.app import create_app
-from streams.brokers import BrokersError
 from streams.connect import check
 from streams.fold_settings import FoldSettings
 from streams.groundwork import fold_settings_of, lay
 from streams.logs import configure_logs
 from streams.provision import ProvisionError
-from streams.settings import Settings, SettingsError
+from streams.settings import Settings
 from streams.topic_id import TopicIdError
+from streams.variables import SettingsError
 
 USAGE_ERROR: Final = 2
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -39,7 +39,7 @@ def main() -> int:
     try:
         settings = Settings.from_env(os.environ)
         check(settings.brokers)
-    except (SettingsError, BrokersError) as error:
+    except SettingsError as error:
         log.error("settings refused", error=str(error))  # noqa: TRY400 (the sentence says it all)
         return USAGE_ERROR
     loop = uvloop.new_event_loop()

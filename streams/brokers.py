@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
+from streams.variables import SettingsError
+
 DEFAULT_SERVERS: Final = "127.0.0.1:9092"
 DEFAULT_GROUP: Final = "watchtime"
 PLAIN: Final = "PLAINTEXT"
@@ -35,7 +37,7 @@ _SASL_VARIABLES: Final = (
 SECURITY_VARIABLES: Final = ("KAFKA_SECURITY_PROTOCOL", *_SASL_VARIABLES, "KAFKA_SSL_CAFILE")
 
 
-class BrokersError(Exception):
+class BrokersError(SettingsError):
     """The variables do not say how to get to the brokers; the text names the variable."""
 
 

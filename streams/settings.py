@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self, cast
 
-from streams.brokers import DEFAULT_GROUP, DEFAULT_SERVERS, Brokers, BrokersError, Security, group_of
+from streams.brokers import DEFAULT_GROUP, DEFAULT_SERVERS, Brokers, Security, group_of
 from streams.contract.days import DAY_RULES, DayRule
 from streams.contract.topics import DEFAULT_PARTITIONS, DEFAULT_SHARDS
-
-
-class SettingsError(Exception):
-    """A variable of the environment holds a value that cannot be used."""
+from streams.variables import MAX_PORT, choice, switch, text, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,35 +48,18 @@ class Settings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """Return the settings that an environment asks for; SettingsError names the variable that is wrong."""
-        day_rule = environ.get("STREAMS_DAY", cls.day_rule)
-        if day_rule not in DAY_RULES:
-            raise SettingsError(f"STREAMS_DAY={day_rule!r}: use one of {', '.join(DAY_RULES)}")
-        client_table = environ.get("STREAMS_CLIENT_TABLE", "off")
-        if client_table not in {"on", "off"}:
-            raise SettingsError(f"STREAMS_CLIENT_TABLE={client_table!r}: use on or off")
-        try:
-            brokers = Brokers.from_env(environ)
-        except BrokersError as error:
-            raise SettingsError(str(error)) from error
+        brokers = Brokers.from_env(environ)
         return cls(
             bootstrap_servers=brokers.servers,
             security=brokers.security,
             group=group_of(environ),
-            day_rule=cast("DayRule", day_rule),
-            client_table=client_table == "on",
-            partitions=_number(environ, "STREAMS_PARTITIONS", cls.partitions, least=1),
-            shards=_number(environ, "STREAMS_SHARDS", cls.shards, least=1),
-            replication=_number(environ, "STREAMS_REPLICATION", cls.replication, least=1),
-            instance=environ.get("STREAMS_INSTANCE", cls.instance),
-            session_timeout_ms=_number(environ, "STREAMS_SESSION_TIMEOUT_MS", cls.session_timeout_ms, least=1_000),
-            # Blank is as unset: a server would take it for every address.
-            metrics_host=environ.get("STREAMS_METRICS_HOST", "").strip() or cls.metrics_host,
-            metrics_port=_number(environ, "STREAMS_METRICS_PORT", cls.metrics_port, least=0),
+            day_rule=cast("DayRule", choice(environ, "STREAMS_DAY", DAY_RULES, cls.day_rule)),
+            client_table=switch(environ, "STREAMS_CLIENT_TABLE"),
+            partitions=whole(environ, "STREAMS_PARTITIONS", cls.partitions, least=1),
+            shards=whole(environ, "STREAMS_SHARDS", cls.shards, least=1),
+            replication=whole(environ, "STREAMS_REPLICATION", cls.replication, least=1),
+            instance=text(environ, "STREAMS_INSTANCE"),
+            session_timeout_ms=whole(environ, "STREAMS_SESSION_TIMEOUT_MS", cls.session_timeout_ms, least=1_000),
+            metrics_host=text(environ, "STREAMS_METRICS_HOST", cls.metrics_host),
+            metrics_port=whole(environ, "STREAMS_METRICS_PORT", cls.metrics_port, MAX_PORT),
         )
-
-
-def _number(environ: Mapping[str, str], name: str, default: int, *, least: int) -> int:
-    text = environ.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or int(text) < least:
-        raise SettingsError(f"{name}={text!r}: use a whole number of at least {least}")
-    return int(text)

@@ -60,7 +60,7 @@ async def _ask_until_known(client: AIOKafkaClient, names: list[str]) -> dict[str
         passing = all(code in _PASSING for code in failed.values())
         if not passing or time.monotonic() >= deadline:
             reasons = ", ".join(f"{name} ({for_code(code).__name__})" for name, code in failed.items())
-            raise TopicIdError(f"the broker does not know topics: {reasons}; create them with `watchtime up`")
+            raise TopicIdError(f"the broker does not know topics: {reasons}; make them with `watchtime topics`")
         await asyncio.sleep(_RETRY_S)
 
 

@@ -147,7 +147,8 @@ def new_cluster_id() -> str:
 
 async def is_ready(brokers: Address) -> bool:
     """Tell whether the broker takes part in its cluster and answers clients."""
-    host, _, port = (brokers if isinstance(brokers, str) else brokers.servers).rpartition(":")
+    servers = brokers if isinstance(brokers, str) else brokers.servers
+    host, _, port = servers.partition(",")[0].rpartition(":")
     try:
         _, writer = await asyncio.open_connection(host, int(port))
     except OSError:

@@ -12,6 +12,8 @@ import structlog
 CAP_BYTES: Final = 32 * 1024 * 1024
 CHECK_EVERY_S: Final = 5.0
 
+logger = structlog.get_logger()
+
 
 def configure(file: Path) -> None:
     """Write this process's log to a file, as JSON lines."""
@@ -31,7 +33,11 @@ def configure(file: Path) -> None:
 async def keep_small(folder: Path) -> None:
     """Cap the logs in a folder, for ever."""
     while True:
-        await asyncio.to_thread(cap, folder, CAP_BYTES)
+        try:
+            await asyncio.to_thread(cap, folder, CAP_BYTES)
+        except OSError:
+            # A full disk, which may have room again: then above all logs must not grow.
+            logger.exception("logs cannot be kept small", folder=str(folder))
         await asyncio.sleep(CHECK_EVERY_S)
 
 

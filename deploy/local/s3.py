@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -102,9 +103,11 @@ def make_bucket(endpoint: str, keys: Keys, bucket: str) -> None:
 
 async def is_ready(endpoint: str) -> bool:
     """Tell whether the server accepts connections; it does so only when it can serve."""
-    host, _, port = endpoint.removeprefix("http://").rpartition(":")
+    parts = urlsplit(endpoint)
     try:
-        _, writer = await asyncio.open_connection(host, int(port))
+        _, writer = await asyncio.open_connection(
+            parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+        )
     except OSError:
         return False
     writer.close()

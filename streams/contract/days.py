@@ -76,7 +76,7 @@ _MAX_ORDINAL: Final = datetime.date.max.toordinal()
 
 @functools.lru_cache(maxsize=1024)
 def day_start_ms(dt: str) -> int:
-    """Return the first millisecond of a UTC day; ValueError when `dt` is no `YYYY-MM-DD`."""
+    """Return the first millisecond of a UTC day; ValueError when `dt` is no ISO date."""
     return (datetime.date.fromisoformat(dt).toordinal() - _EPOCH_ORDINAL) * DAY_MS
 
 

@@ -153,6 +153,7 @@ def test_results_may_lie_elsewhere() -> None:
         ("format", "csv"),
         ("first_day", "yesterday"),
         ("first_day", "20261101"),
+        ("first_day", "2026-W01-1"),
         ("last_day", "NOW'"),
         ("database", "x; DROP"),
         ("workgroup", "a b"),

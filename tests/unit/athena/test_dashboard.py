@@ -17,6 +17,7 @@ from athena.dashboard import TEMPLATE, Dashboard, DashboardError, Visual, _Loade
 from athena.picture import svg
 from athena.rereading import UnreadableLakeError
 from deploy import cli
+from sinks.lake import NoStackError
 from tests.athena.answers import channel_days, monday
 from tests.athena.sample import Sample, grouped, sums
 
@@ -222,6 +223,8 @@ def test_the_first_day_is_found_in_the_lake(tmp_path: Path) -> None:
         (tmp_path / "analytics" / "ingest_daily" / f"dt={dt}" / "data.parquet").write_bytes(b"")
 
     assert athena_command.first_day_in(tmp_path.as_uri(), {}) == "2026-03-01"
+    with pytest.raises(NoStackError, match="'mybucket' names no lake"):
+        athena_command.first_day_in("mybucket", {})
 
 
 def test_a_lake_without_days_asks_for_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

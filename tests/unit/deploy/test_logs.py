@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import pytest
+
+from deploy.local import logs
 from deploy.local.logs import cap
 
 
@@ -24,3 +28,22 @@ def test_a_small_log_is_left_alone(tmp_path: Path) -> None:
     cap(tmp_path, 100)
 
     assert [file.name for file in tmp_path.iterdir()] == ["s3.log"]
+
+
+async def test_a_log_that_cannot_be_moved_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "CAP_BYTES", 100)
+    monkeypatch.setattr(logs, "CHECK_EVERY_S", 0.01)
+    log, older = tmp_path / "s3.log", tmp_path / "s3.log.1"
+    log.write_bytes(b"x" * 101)
+    older.mkdir()
+    with pytest.raises(IsADirectoryError):
+        cap(tmp_path, 100)
+    keeping = asyncio.create_task(logs.keep_small(tmp_path))
+    await asyncio.wait([keeping], timeout=0.1)
+
+    older.rmdir()
+
+    async with asyncio.timeout(10):
+        while log.stat().st_size:  # noqa: ASYNC110 - a file
+            await asyncio.sleep(0.01)
+    keeping.cancel()

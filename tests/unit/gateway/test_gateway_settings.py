@@ -6,7 +6,7 @@ import pytest
 
 from gateway.origins import Origins, host_name
 from gateway.settings import Settings
-from gateway.variables import SettingsError
+from streams.variables import SettingsError
 
 
 def test_an_empty_environment_gives_the_documented_defaults():

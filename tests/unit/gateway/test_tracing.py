@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from gateway import tracing
 from gateway.tracing import tracing_of
-from gateway.variables import SettingsError
+from streams.variables import SettingsError
 from tests.unit.gateway.running import VALID
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
@@ -25,6 +26,11 @@ def compared(dt: str) -> Outcome:
 async def broken_off(_stack: Any, days: Sequence[str], *_: Any) -> AsyncGenerator[Outcome, None]:
     yield compared(days[0])
     raise NotSettledError("the stages are behind")
+
+
+async def full_disk(_stack: Any, days: Sequence[str], *_: Any) -> AsyncGenerator[Outcome, None]:
+    yield compared(days[0])
+    raise OSError(errno.ENOSPC, "no space left")
 
 
 def run(folder: Path, *arguments: str) -> int:
@@ -65,3 +71,19 @@ def test_days_that_were_told_stay_told_when_a_later_one_cannot_be(
     said = capsys.readouterr()
     assert said.out.splitlines()[-1] == "total drift=0 days=3 untold=2 rows=4 events=9"
     assert why in said.err
+
+
+def test_a_full_disk_is_no_drift(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SINKS_LAKE", tmp_path.as_uri())
+    monkeypatch.setattr(reconcile_command, "reconcile_days", full_disk)
+
+    assert run(tmp_path) == reconcile_command.UNTOLD
+    assert "no space left" in capsys.readouterr().err
+
+
+def test_a_lake_that_is_none_is_no_drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SINKS_LAKE", "bucket")
+
+    assert run(tmp_path) == reconcile_command.UNTOLD

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sinks.settings import Settings, SettingsError
+from sinks.settings import Settings
+from streams.variables import SettingsError
 
 LAKE = {"SINKS_LAKE": "s3://lake/x"}
 

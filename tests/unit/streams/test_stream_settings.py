@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from streams.settings import Settings, SettingsError
+from streams.settings import Settings
+from streams.variables import SettingsError
 
 
 def test_defaults():
@@ -47,16 +48,14 @@ def test_every_variable_is_read():
     ("variable", "value"),
     [
         ("STREAMS_DAY", "utc"),
-        ("STREAMS_DAY", ""),
         ("STREAMS_CLIENT_TABLE", "yes"),
         ("STREAMS_PARTITIONS", "0"),
         ("STREAMS_PARTITIONS", "four"),
         ("STREAMS_PARTITIONS", "\u0664"),
         ("STREAMS_SHARDS", "-1"),
         ("STREAMS_SHARDS", "1.5"),
-        ("STREAMS_REPLICATION", ""),
         ("STREAMS_SESSION_TIMEOUT_MS", "999"),
-        ("STREAMS_METRICS_PORT", " 1"),
+        ("STREAMS_METRICS_PORT", "65536"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(variable, value):
@@ -66,5 +65,7 @@ def test_a_value_that_cannot_be_used_is_named(variable, value):
 
 def test_a_blank_variable_asks_for_nothing():
     """Above all not for every address of the machine, nor for a group without a name."""
-    settings = Settings.from_env({"STREAMS_METRICS_HOST": " ", "WATCHTIME_GROUP": ""})
+    settings = Settings.from_env(
+        {"STREAMS_METRICS_HOST": " ", "WATCHTIME_GROUP": "", "STREAMS_DAY": "", "STREAMS_REPLICATION": " "}
+    )
     assert (settings.metrics_host, settings.group) == ("127.0.0.1", "watchtime")
