@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from streams.contract import topics
 from streams.provision import provision
 from tests.integration.stream_workers import (
     ALONE,
+    READY_S,
     Worker,
     assert_rows,
     feed,
@@ -73,22 +75,23 @@ async def test_a_worker_without_a_name_joins_and_leaves(
     fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
 ) -> None:
     server = await fresh_topics()
+    over, seeds = asyncio.Event(), itertools.count(1)
+
+    async def keep_feeding() -> None:
+        while not over.is_set():
+            await feed(server, 20, seed=next(seeds), pause=lambda _: asyncio.sleep(0.004))
+
+    async def second_has_folded() -> bool:
+        return await second.metric("watchtime_streams_records_total") > 0
+
     async with workers(tmp_path, server, group_prefix, {}) as [first]:
-        load = asyncio.create_task(feed(server, 1_500, pause=lambda _: asyncio.sleep(0.004)))
-        async with workers(tmp_path / "second", server, group_prefix, {}) as [second]:
-            await assert_takes_part(second)
-        await load
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(keep_feeding())
+            async with workers(tmp_path / "second", server, group_prefix, {}) as [second]:
+                await until(second_has_folded, READY_S)
+            over.set()
         await first.ready()
         await assert_rows(server, group_prefix)
-
-
-async def assert_takes_part(worker: Worker) -> None:
-    """Wait until a worker has folded something."""
-
-    async def folded() -> bool:
-        return await worker.metric("watchtime_streams_records_total") > 0
-
-    await until(folded, 30)
 
 
 async def test_a_clean_stop_and_start_goes_on_where_it_was(
