@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from streams.contract.rows import VIDEO
+from tests.integration.stream_workers import log_entries
 from tests.sinks_stage import file_rows
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +51,7 @@ class Process:
             return await self.process.wait()
 
     def said(self):
-        return [json.loads(text) for text in self.log.read_text().splitlines()]
+        return log_entries(self.log)
 
     async def has_said(self, event):
         return any(said.get("event") == event for said in self.said())

@@ -39,6 +39,12 @@ async def until(happened: Callable[[], Awaitable[bool]], within_s: float) -> Non
             await asyncio.sleep(0.1)
 
 
+def log_entries(log: Path) -> list[dict[str, Any]]:
+    """Return what a process that may still be writing has logged: its whole lines."""
+    text = log.read_text()
+    return [orjson.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
 class Worker:
     """A `python -m streams`."""
 

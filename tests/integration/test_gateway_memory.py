@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import resource
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.integration.gateway_processes import StartGateway, start_gateway_fixture  # noqa: F401 - the fixture
 from tests.integration.stream_workers import until
 from tests.servers import FreshTopics
 
-ROOT = Path(__file__).parents[2]
 MOST_MIB = 200
 SLOW = 10_000
 FLOOD = 200
@@ -30,7 +26,7 @@ WITHIN_S = 120.0
 class Gateway:
     """A gateway process, and the most memory that was seen."""
 
-    process: psutil.Popen
+    process: psutil.Process
     port: int
     peak_mib: float = 0.0
 
@@ -49,31 +45,15 @@ class Gateway:
 
 
 @pytest.fixture
-async def gateway(fresh_topics: FreshTopics, tmp_path: Path) -> AsyncIterator[Gateway]:
-    log = tmp_path / "gateway.log"
-    environ = os.environ | {
-        "KAFKA_BOOTSTRAP_SERVERS": await fresh_topics(),
-        "GATEWAY_PORT": "0",
-        "GATEWAY_METRICS_PORT": "0",
-        # Longer than it takes to connect them all on a busy machine.
-        "GATEWAY_HEADER_TIMEOUT_S": "600",
-        "GATEWAY_BODY_TIMEOUT_S": "600",
-    }
-    with log.open("wb") as out:
-        process = psutil.Popen([sys.executable, "-m", "gateway"], cwd=ROOT, env=environ, stderr=out)
-
-    async def listens() -> bool:
-        assert process.poll() is None, log.read_text()
-        return "broker reached" in log.read_text() and "listening" in log.read_text()
-
-    await until(listens, WITHIN_S)
-    said = next(entry for entry in map(json.loads, log.read_text().splitlines()) if entry["event"] == "listening")
-    gateway = Gateway(process, said["port"])
+async def gateway(fresh_topics: FreshTopics, start_gateway: StartGateway) -> AsyncIterator[Gateway]:
+    # Longer than it takes to connect them all on a busy machine.
+    patience = {"GATEWAY_HEADER_TIMEOUT_S": "600", "GATEWAY_BODY_TIMEOUT_S": "600"}
+    started = await start_gateway(await fresh_topics(), **patience)
+    await started.until("/ready", 200)
+    gateway = Gateway(psutil.Process(started.process.pid), started.port)
     watching = asyncio.create_task(gateway.watch())
     yield gateway
     watching.cancel()
-    process.kill()
-    process.wait()
 
 
 @pytest.mark.slow

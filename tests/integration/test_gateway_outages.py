@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
+from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -13,6 +12,8 @@ from streams.contract import topics
 from streams.provision import provision
 from tests.integration.gateway_processes import (  # noqa: F401 - the fixture
     COMES_S,
+    Gateway,
+    Hang,
     StartGateway,
     event,
     event_ids,
@@ -20,6 +21,9 @@ from tests.integration.gateway_processes import (  # noqa: F401 - the fixture
     start_gateway_fixture,
 )
 from tests.integration.stream_workers import until
+
+#: What the contract grants a client before it hears 503, 5 s, and what a busy machine adds.
+ANSWER_S = 8.0
 
 
 async def test_the_broker_may_come_later(fresh_broker, start_gateway: StartGateway):
@@ -54,7 +58,7 @@ async def test_kill_9_of_the_broker_under_load(fresh_broker, start_gateway: Star
         nonlocal refused
         number = 0
         while not over.is_set():
-            status, _ = await gateway.post(event(client, number))
+            status = await answer_in_time(gateway, event(client, number))
             if status == 200:
                 acknowledged.append(f"{client}-{number}")
                 number += 1
@@ -85,14 +89,10 @@ async def test_a_broker_that_hangs(fresh_broker, start_gateway: StartGateway):
     broker = await fresh_broker()
     gateway = await ready_gateway(broker, start_gateway)
 
-    os.kill(broker.pid, signal.SIGSTOP)
-    try:
-        answers = await asyncio.gather(*(gateway.post(event(f"c{n}", 1)) for n in range(50)))
-        assert {status for status, _ in answers} == {503}
+    with Hang(broker):
+        assert set(await asyncio.gather(*(answer_in_time(gateway, event(f"c{n}", 1)) for n in range(50)))) == {503}
         assert (await gateway.get("/ready"))[0] == 503
         assert (await gateway.get("/health"))[0] == 200
-    finally:
-        os.kill(broker.pid, signal.SIGCONT)
 
     await gateway.until("/ready", 200)
     assert (await gateway.post(event("c", 2)))[0] == 200
@@ -123,6 +123,11 @@ async def test_topics_made_anew_under_a_running_gateway(fresh_broker, start_gate
     for number in range(2, 20):
         assert (await gateway.post(event("d", number)))[0] == 200
     assert {f"d-{number}" for number in range(1, 20)} <= set(await event_ids(broker.bootstrap_servers))
+
+
+async def answer_in_time(gateway: Gateway, body: dict[str, Any]) -> int:
+    async with asyncio.timeout(ANSWER_S):
+        return (await gateway.post(body))[0]
 
 
 async def growth(items: list[str], by: int) -> None:

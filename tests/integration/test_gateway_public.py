@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +12,14 @@ import pytest
 
 from deploy.forget import revoke_token
 from gateway import keyring
+from tests.integration.gateway_processes import (  # noqa: F401 - the fixture
+    Gateway,
+    StartGateway,
+    start_gateway_fixture,
+)
 from tests.integration.stream_workers import until
 from tests.servers import FreshTopics
 
-ROOT = Path(__file__).parents[2]
 SECRETS = {"invite": "invite-4711", "password": "pass-4712", "name": "viewer-4713"}
 #: What a log must not hold: ids, names and addresses of people, and secrets.
 PERSONAL = ["session-5001", "video-5002", "Channel 5003", "youtube.com/watch", "event-5004", *SECRETS.values()]
@@ -31,15 +30,13 @@ WITHIN_S = 30.0
 class Public:
     """A gateway that asks for tokens."""
 
-    process: subprocess.Popen[bytes]
-    log: Path
+    gateway: Gateway
+    servers: str
     folder: Path
-    url: str
-    session: aiohttp.ClientSession
 
     async def post(self, path: str, body: Any, token: str = "") -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        async with self.session.post(self.url + path, json=body, headers=headers) as response:
+        async with self.gateway.session.post(self.gateway.url + path, json=body, headers=headers) as response:
             return response.status, await response.json()
 
     async def enrolled(self) -> str:
@@ -65,35 +62,15 @@ def event(number: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def public(fresh_topics: FreshTopics, tmp_path: Path) -> AsyncIterator[Public]:
+async def public(fresh_topics: FreshTopics, start_gateway: StartGateway, tmp_path: Path) -> Public:
     assert keyring.main([str(tmp_path / "keys")]) == 0
     (tmp_path / "invites").write_text(SECRETS["invite"] + "\n")
     (tmp_path / "viewers").write_text(f"{SECRETS['name']}:{SECRETS['password']}\n")
-    environ = os.environ | {
-        "KAFKA_BOOTSTRAP_SERVERS": await fresh_topics(),
-        "GATEWAY_PORT": "0",
-        "GATEWAY_METRICS_PORT": "0",
-        "GATEWAY_ACCESS_LOG": "on",
-        "GATEWAY_AUTH": "on",
-        "GATEWAY_KEYS_FILE": str(tmp_path / "keys"),
-        "GATEWAY_INVITES_FILE": str(tmp_path / "invites"),
-        "GATEWAY_REVOKED_FILE": str(tmp_path / "revoked"),
-        "GATEWAY_VIEWERS_FILE": str(tmp_path / "viewers"),
-    }
-    log = tmp_path / "gateway.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, "-m", "gateway"], cwd=ROOT, env=environ, stderr=out)  # noqa: ASYNC220
-
-    async def listens() -> bool:
-        assert process.poll() is None, log.read_text()
-        return "broker reached" in log.read_text() and "listening" in log.read_text()
-
-    await until(listens, WITHIN_S)
-    port = next(json.loads(line)["port"] for line in log.read_text().splitlines() if '"listening"' in line)
-    async with aiohttp.ClientSession() as session:
-        yield Public(process, log, tmp_path, f"http://127.0.0.1:{port}", session)
-    process.kill()
-    process.wait()
+    files = {f"GATEWAY_{name.upper()}_FILE": str(tmp_path / name) for name in ("keys", "invites", "revoked", "viewers")}
+    servers = await fresh_topics()
+    gateway = await start_gateway(servers, GATEWAY_ACCESS_LOG="on", GATEWAY_AUTH="on", **files)
+    await gateway.until("/ready", 200)
+    return Public(gateway, servers, tmp_path)
 
 
 async def test_a_token_is_given_used_and_revoked_by_forget(public: Public, monkeypatch):
@@ -124,22 +101,20 @@ async def test_keys_are_rotated_without_a_restart(public: Public):
 
 
 async def test_logs_name_nobody_and_viewers_do_not_hold_up_a_stop(public: Public):
-    token = await public.enrolled()
+    gateway, token = public.gateway, await public.enrolled()
     await public.post("/ingest", {"events": [event(1), event(2) | {"schema": 9}, 5]}, token)
     await public.post("/ingest", event(3), token + "x")
     await public.post("/enroll", {"invite": "wrong"})
     auth = {"Authorization": aiohttp.encode_basic_auth(SECRETS["name"], SECRETS["password"])}
-    async with public.session.get(f"{public.url}/api/daily", headers=auth) as response:
+    async with gateway.session.get(f"{gateway.url}/api/daily", headers=auth) as response:
         assert (response.status, await response.json()) == (200, [])
-    async with public.session.get(f"{public.url}/live", headers=auth) as stream:
+    async with gateway.session.get(f"{gateway.url}/live", headers=auth) as stream:
         assert (await stream.content.readline()).startswith(b"id: ")
 
-        public.process.terminate()
-
-        assert await asyncio.to_thread(public.process.wait, 10) == 0
-    log = public.log.read_text()
-    requests = [entry for entry in map(json.loads, log.splitlines()) if entry["event"] == "request"]
-    assert {entry["route"] for entry in requests} == {"/enroll", "/ingest", "/api/daily", "/live"}
+        assert await gateway.stop() == 0
+    log, requests = gateway.log.read_text(), gateway.logged("request")
+    assert {entry["route"] for entry in requests} == {"/ready", "/enroll", "/ingest", "/api/daily", "/live"}
     assert all(entry["request_id"] for entry in requests)
-    for text in (*PERSONAL, token, token.split(".")[2], "127.0.0.1:5"):
+    assert set(re.findall(r"127\.0\.0\.1:\d+", log)) <= {public.servers, gateway.url.removeprefix("http://")}
+    for text in (*PERSONAL, token, token.split(".")[2]):
         assert text not in log

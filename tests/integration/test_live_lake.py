@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import psutil
 import pytest
 
 from deploy.local.s3 import client
 from sinks.keys import FileKey, Format
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, Table
+from tests.integration.gateway_processes import (  # noqa: F401 - the fixture
+    Gateway,
+    StartGateway,
+    start_gateway_fixture,
+)
 from tests.integration.stream_workers import until
 from tests.lakes import file_bytes
 from tests.servers import FreshS3, FreshTopics, S3Address
 
-ROOT = Path(__file__).parents[2]
 OLD = "2026-01-02"
 WITHIN_S = 60.0
 ROWS: dict[Table, list[tuple[Any, ...]]] = {
@@ -48,60 +48,34 @@ def files_of(dt: str, form: Format, shards: int = 1, prefix: str = "") -> dict[s
 class Page:
     """A gateway process that shows the days of a lake."""
 
-    url: str
-    log: Path
-    session: aiohttp.ClientSession
-    process: psutil.Popen
+    gateway: Gateway
 
     async def get(self, path: str) -> tuple[int, Any, Any]:
-        async with self.session.get(self.url + path) as response:
+        async with self.gateway.session.get(self.gateway.url + path) as response:
             text = await response.text()
             return response.status, json.loads(text) if response.content_type == "application/json" else text, response
 
     async def view(self, dt: str) -> dict[str, Any]:
         """Return the first view of a day that is more than a word about its loading."""
-        async with self.session.get(f"{self.url}/live?dt={dt}") as response:
+        async with self.gateway.session.get(f"{self.gateway.url}/live?dt={dt}") as response:
             while True:
                 line = await response.content.readline()
                 if line.startswith(b"data: ") and "loading" not in (view := json.loads(line[6:])):
                     return dict(view)
-
-    def logged(self, event: str) -> list[dict[str, Any]]:
-        entries = [json.loads(line) for line in self.log.read_text().splitlines()]
-        return [entry for entry in entries if entry["event"] == event]
 
 
 StartPage = Callable[..., Awaitable[Page]]
 
 
 @pytest.fixture
-async def start_page(fresh_topics: FreshTopics, tmp_path: Path) -> AsyncIterator[StartPage]:
+async def start_page(fresh_topics: FreshTopics, start_gateway: StartGateway) -> StartPage:
     """`await start_page(GATEWAY_LAKE=…)`: a gateway process with these settings."""
-    processes = []
     servers = await fresh_topics()
-    async with aiohttp.ClientSession(read_bufsize=1 << 20) as session:
 
-        async def start(**environ: str) -> Page:
-            log = tmp_path / "gateway.log"
-            everything = {"KAFKA_BOOTSTRAP_SERVERS": servers, "GATEWAY_PORT": "0", "GATEWAY_METRICS_PORT": "0"}
-            with log.open("wb") as out:
-                command = [sys.executable, "-m", "gateway"]
-                process = psutil.Popen(command, cwd=ROOT, env=os.environ | everything | environ, stderr=out)
-            processes.append(process)
-            page = Page("", log, session, process)
+    async def start(**environ: str) -> Page:
+        return Page(await start_gateway(servers, **environ))
 
-            async def listens() -> bool:
-                assert process.poll() is None, log.read_text()
-                return bool(page.logged("listening"))
-
-            await until(listens, WITHIN_S)
-            page.url = f"http://127.0.0.1:{page.logged('listening')[0]['port']}"
-            return page
-
-        yield start
-    for process in processes:
-        process.kill()
-        process.wait()
+    return start
 
 
 @pytest.mark.parametrize(("form", "shards"), [("parquet", 1), ("parquet", 3), ("jsonl", 1)])
@@ -166,9 +140,9 @@ async def test_a_lake_that_is_away_is_said_and_logged(start_page: StartPage, fre
     assert status == 503
     assert "s3://lake/analytics/" in answer["error"]
     assert server.endpoint in (await page.view(OLD))["error"]
-    assert page.logged("a day of the lake cannot be read")[0]["dt"] == OLD
+    assert page.gateway.logged("a day of the lake cannot be read")[0]["dt"] == OLD
     assert (await page.get("/api/daily?dt=2999-01-01"))[1] == []  # what the topics hold is shown all the same
-    assert server.keys.secret_key not in page.log.read_text()
+    assert server.keys.secret_key not in page.gateway.log.read_text()
 
     await server.start()
 
@@ -186,11 +160,12 @@ async def test_a_day_of_a_million_videos_in_bounded_memory(start_page: StartPage
     many = [(f"video-{n:07}", f"channel {n % 9_999}", n, n, 0, 1, 0) for n in range(1_000_000)]
     (tmp_path / FileKey(VIDEO.name, OLD, 0, 1, "parquet").encode()).write_bytes(file_bytes(VIDEO, OLD, many, "parquet"))
     page = await start_page(GATEWAY_LAKE=tmp_path.as_uri())
-    before, started_s = page.process.memory_info().rss, time.perf_counter()
+    process = psutil.Process(page.gateway.process.pid)
+    before, started_s = process.memory_info().rss, time.perf_counter()
 
     assert (await page.view(OLD))["videos"][0]["watch_ms"] == 999_999
 
-    grown = (page.process.memory_info().rss - before) / 2**20
+    grown = (process.memory_info().rss - before) / 2**20
     print(f"a million rows shown after {time.perf_counter() - started_s:.1f} s, {grown:.0f} MiB")
     assert grown < 200
 
@@ -202,12 +177,3 @@ async def test_a_file_that_is_none_of_ours_is_said(start_page: StartPage, tmp_pa
     page = await start_page(GATEWAY_LAKE=tmp_path.as_uri())
 
     assert "video_daily of 2026-01-02" in (await page.view(OLD))["error"]
-
-
-def test_a_wrong_address_ends_it_with_a_message():
-    command = [sys.executable, "-m", "gateway"]
-    environ = os.environ | {"GATEWAY_LAKE": "http://bucket"}
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
-
-    assert done.returncode == 2
-    assert "GATEWAY_LAKE must be s3://" in done.stderr
