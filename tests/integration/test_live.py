@@ -24,6 +24,12 @@ DAY = "2026-01-02"
 WITHIN_S = 30.0
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_HEALTH_S", "_RETRY_S"):
+        monkeypatch.setattr(daily_reader, name, 0.1)
+
+
 @asynccontextmanager
 async def running(reader: DailyReader) -> AsyncIterator[DailyReader]:
     """The reader as the application runs it."""
@@ -120,11 +126,12 @@ async def test_after_a_refold_smaller_values_count(producer: AIOKafkaProducer, b
 
 
 async def test_nobody_looks_so_nothing_is_read(producer: AIOKafkaProducer, broker, group_prefix, monkeypatch):
-    monkeypatch.setattr(daily_reader, "FOLLOW_S", 0.2)
     async with producer.transaction():
         await send(producer, VIDEO, "a", [1, 0, 0, 0], shards=3)
     async with running(DailyReader(broker, group_prefix, 100)) as reader:
-        reader.look()
+        assert await reader.ready(WITHIN_S)
+        assert await videos(reader)({"a": 1})
+        monkeypatch.setattr(daily_reader, "FOLLOW_S", 0.2)
 
         async def dropped() -> bool:
             return not reader.days.days() and not reader.caught_up.is_set()
