@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from athena import query_command
 from athena.local import connect
 from sinks.lake import Lake, lake_of
 from streams.contract.topics import daily_tables
 from tests import oracle
+from tests.integration.stream_workers import all_records, reader
 from tests.stacks import Stack
 
 Rows = dict[tuple[str, str], list[dict[str, Any]]]
@@ -72,27 +72,12 @@ async def topic_rows(stack: Stack) -> Rows:
 
 async def committed_rows(bootstrap_servers: str, *, client_table: bool) -> Rows:
     """Return the last committed value of every key of the daily topics, by table and day."""
-    tables = {table.topic: table.name for table in daily_tables(client_table=client_table)}
-    consumer = AIOKafkaConsumer(
-        *tables,
-        bootstrap_servers=bootstrap_servers,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-    )
-    await consumer.start()
-    values: dict[tuple[str, bytes], dict[str, Any]] = {}
-    try:
-        ends: dict[TopicPartition, int] = await consumer.end_offsets(list(consumer.assignment()))
-        for partition, end in ends.items():
-            while await consumer.position(partition) < end:
-                for source, records in (await consumer.getmany(timeout_ms=200)).items():
-                    values |= {(tables[source.topic], r.key): orjson.loads(r.value) for r in records}
-    finally:
-        await consumer.stop()
     found: Rows = defaultdict(list)
-    for (table, _), row in values.items():
-        found[table, row["dt"]].append(row)
+    async with reader(bootstrap_servers) as consumer:
+        for table in daily_tables(client_table=client_table):
+            newest = {record.key: record.value for record in await all_records(consumer, table.topic)}
+            for row in map(orjson.loads, newest.values()):
+                found[table.name, row["dt"]].append(row)
     return found
 
 

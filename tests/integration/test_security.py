@@ -20,6 +20,7 @@ from streams.connect import client_options
 from streams.contract.rows import INGEST
 from streams.provision import ProvisionError, provision
 from tests import oracle, proof
+from tests.integration.stream_workers import all_records
 from tests.pipeline import ROOT, STAGES, Pipeline
 from tests.secured import ADMIN, GROUP, STRANGER, Authority, SecuredBroker
 
@@ -115,25 +116,14 @@ def a_client(acknowledged: Path) -> str:
 
 async def total_events(secured: SecuredBroker) -> int:
     """Read the public rows as those do who may read and nothing else, in a group of their own."""
-    reader = AIOKafkaConsumer(
-        INGEST.topic,
+    async with AIOKafkaConsumer(
         **client_options(secured.brokers("reader")),
         group_id=f"{GROUP}-{READERS}dashboard",
         isolation_level="read_committed",
-        auto_offset_reset="earliest",
-    )
-    rows: dict[bytes, int] = {}
-    await reader.start()
-    try:
-        ends = await reader.end_offsets(list(reader.assignment()))
-        for partition, end in ends.items():
-            while await reader.position(partition) < end:
-                for records in (await reader.getmany(timeout_ms=200)).values():
-                    rows |= {record.key: json.loads(record.value)["total_events"] for record in records}
-        await reader.commit()
-    finally:
-        await reader.stop()
-    return sum(rows.values())
+    ) as consumer:
+        records = await all_records(consumer, INGEST.topic)
+        await consumer.commit()
+    return sum({record.key: json.loads(record.value)["total_events"] for record in records}.values())
 
 
 @pytest.mark.parametrize("stage", ["streams", "sinks"])
