@@ -30,12 +30,6 @@ async def test_a_killed_broker_comes_back_with_its_records(fresh_broker: FreshBr
     assert record.timestamp_type == 1  # LogAppendTime
 
 
-async def test_broker_properties_can_be_overridden(fresh_broker: FreshBroker) -> None:
-    broker = await fresh_broker({"message.max.bytes": "12345"})
-
-    assert "message.max.bytes=12345" in (broker.place.folder / "server.properties").read_text().splitlines()
-
-
 def test_of_two_first_puts_one_wins(s3: S3Address) -> None:
     bucket = s3.bucket()
     connection = client(s3.endpoint, s3.keys)
