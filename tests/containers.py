@@ -131,8 +131,8 @@ class _InContainer:
 class ContainerBroker(_InContainer, broker.LocalBroker):
     """A broker in a container; everything else is as with the embedded one."""
 
-    def __init__(self, folder: Path, overrides: Mapping[str, str] | None = None) -> None:
-        super().__init__(folder, InImage(), overrides, broker.QUICK_START)
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, InImage(), jvm=broker.QUICK_START)
 
     async def start(self) -> None:
         folder = self.place.folder

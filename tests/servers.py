@@ -58,13 +58,13 @@ def in_containers() -> bool:
     return choice == "containers"
 
 
-def make_broker(folder: Path, cache: Cache, overrides: dict[str, str] | None = None) -> LocalBroker:
+def make_broker(folder: Path, cache: Cache) -> LocalBroker:
     """Return a broker, not started yet."""
     if in_containers():
         from tests.containers import ContainerBroker  # noqa: PLC0415 - its library is slow to load, and rarely needed
 
-        return ContainerBroker(folder, overrides)
-    return LocalBroker(folder, cache, overrides, QUICK_START)
+        return ContainerBroker(folder)
+    return LocalBroker(folder, cache, jvm=QUICK_START)
 
 
 def make_s3(folder: Path, cache: Cache) -> LocalS3:
@@ -127,7 +127,7 @@ async def delete_topics(bootstrap_servers: str, prefix: str = "watch.") -> None:
         await admin.close()
 
 
-FreshBroker = Callable[..., Awaitable[LocalBroker]]
+FreshBroker = Callable[[], Awaitable[LocalBroker]]
 
 
 @pytest.fixture
@@ -136,11 +136,11 @@ async def fresh_broker(
     java: None,  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[FreshBroker]:
-    """`await fresh_broker({"property": "value"})`: a broker of this test's own (4 s), which it may stop and kill."""
+    """`await fresh_broker()`: a broker of this test's own (4 s), which it may stop and kill."""
     servers: list[LocalBroker] = []
 
-    async def make(overrides: dict[str, str] | None = None) -> LocalBroker:
-        server = make_broker(tmp_path_factory.mktemp("kafka"), cache, overrides)
+    async def make() -> LocalBroker:
+        server = make_broker(tmp_path_factory.mktemp("kafka"), cache)
         servers.append(server)
         await server.start()
         return server
