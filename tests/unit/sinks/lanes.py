@@ -17,6 +17,6 @@ async def running(lane):
 
 
 async def until(condition):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 -- lanes raise no events
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
