@@ -23,7 +23,7 @@ from streams.contract.keys import daily_key, shard_of
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, Table, encode_row, row_of
 from streams.contract.topics import ARCHIVE_GROUP, EVENTS, GENERATION_HEADER, SINKS_GROUP, daily_tables
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 TABLES = daily_tables(client_table=False)
 
 

@@ -62,7 +62,7 @@ async def test_a_killed_worker_with_a_name_is_back_without_waiting_for_its_sessi
 ):
     broker = await fresh_topics(partitions=1)
     store, dt = FolderStore(tmp_path / "lake"), dt_of_ms(now_ms())
-    variables = {"SINKS_INSTANCE": "only", "SINKS_SESSION_TIMEOUT_MS": "30000"}
+    variables = {"SINKS_INSTANCE": "only", "SINKS_SESSION_TIMEOUT_MS": "60000"}
     async with publisher(broker) as publish:
         process = await processes(broker, group_prefix, **variables)
         await publish.row(VIDEO, dt, "v", [1, 0, 0, 0])
@@ -74,7 +74,7 @@ async def test_a_killed_worker_with_a_name_is_back_without_waiting_for_its_sessi
         took = await until(lambda: has_watch_ms(store, dt, 2), "the new row is in its file")
 
     print(f"\nback after {took:.1f} s")
-    assert took < 10
+    assert took < 30
 
 
 async def test_of_two_workers_with_one_name_the_older_ends(fresh_topics, group_prefix, tmp_path, processes):
