@@ -60,6 +60,8 @@ def in_containers() -> bool:
 
 def make_broker(folder: Path, cache: Cache) -> LocalBroker:
     """Return a broker, not started yet."""
+    # A test of sessions that end need not wait 6 s for each, the least that Kafka lets a member ask for.
+    overrides = {"group.min.session.timeout.ms": "1000", **(overrides or {})}
     if in_containers():
         from tests.containers import ContainerBroker  # noqa: PLC0415 - its library is slow to load, and rarely needed
 

@@ -27,8 +27,8 @@ from tests.sinks_stage import (
     worker,
 )
 
-#: Longer than a session lasts.
-OUTAGE_S = 7.0
+#: An outage is longer than a session.
+SESSION_MS, OUTAGE_S = 2_000, 3.0
 
 
 async def test_partitions_move_between_workers_without_loss(fresh_topics, group_prefix):
@@ -153,8 +153,8 @@ async def test_a_lake_that_fails_now_and_then_costs_nothing(fresh_topics, group_
 
     store.before_put = store.after_put = store.before_read = fail
     dt = today()
-    sent = []
-    async with publisher(broker) as publish, worker(settings(broker, group_prefix), store):
+    sent, chosen = [], settings(broker, group_prefix, session_timeout_ms=SESSION_MS)
+    async with publisher(broker) as publish, worker(chosen, store):
         for scale in range(1, 30):
             await publish_day(publish, dt, scale=scale)
             sent.append(line(scale, now_ms()))
