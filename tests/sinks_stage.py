@@ -146,13 +146,11 @@ async def publisher(bootstrap_servers: str, shards: int = 1) -> AsyncIterator[Pu
 
 async def committed(bootstrap_servers: str, group: str, topic: str, partition: int) -> int | None:
     """Return the committed offset of a group."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=group, enable_auto_commit=False)
-    await consumer.start()
-    try:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers, group_id=group, enable_auto_commit=False
+    ) as consumer:
         found: int | None = await consumer.committed(TopicPartition(topic, partition))
         return found
-    finally:
-        await consumer.stop()
 
 
 async def file_rows(store: Store, table: Table, dt: str) -> dict[Any, dict[str, Any]]:
@@ -213,12 +211,22 @@ async def publish_day(publish: Publisher, dt: str, *, videos: int = 20, scale: i
 
 async def is_settled(bootstrap_servers: str, group: str, *, partitions: int = 1, shards: int = 1) -> bool:
     """Tell whether all that is in the topics is in the lake, by the committed offsets."""
-    places = [*((table.topic, shards, SINKS_GROUP) for table in TABLES), (EVENTS, partitions, ARCHIVE_GROUP)]
-    for topic, count, suffix in places:
-        for partition, end in enumerate(await _ends(bootstrap_servers, topic, count)):
-            if (await committed(bootstrap_servers, f"{group}-{suffix}", topic, partition) or 0) < end:
-                return False
-    return True
+    rows = [TopicPartition(table.topic, shard) for table in TABLES for shard in range(shards)]
+    raw = [TopicPartition(EVENTS, partition) for partition in range(partitions)]
+    return await _is_done(bootstrap_servers, f"{group}-{SINKS_GROUP}", rows) and await _is_done(
+        bootstrap_servers, f"{group}-{ARCHIVE_GROUP}", raw
+    )
+
+
+async def _is_done(bootstrap_servers: str, group: str, partitions: list[TopicPartition]) -> bool:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        group_id=group,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+    ) as consumer:
+        ends = await consumer.end_offsets(partitions)
+        return all([(await consumer.committed(at) or 0) >= end for at, end in ends.items()])
 
 
 async def settled(bootstrap_servers: str, group: str, *, partitions: int = 1, shards: int = 1) -> None:
@@ -226,17 +234,6 @@ async def settled(bootstrap_servers: str, group: str, *, partitions: int = 1, sh
     await until(
         lambda: is_settled(bootstrap_servers, group, partitions=partitions, shards=shards), f"{group}: all in the lake"
     )
-
-
-async def _ends(bootstrap_servers: str, topic: str, partitions: int) -> list[int]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, isolation_level="read_committed")
-    await consumer.start()
-    try:
-        wanted = [TopicPartition(topic, p) for p in range(partitions)]
-        found = await consumer.end_offsets(wanted)
-    finally:
-        await consumer.stop()
-    return [found[partition] for partition in wanted]
 
 
 async def has_row(store: Store, table: Table, dt: str, row_id: str) -> bool:
