@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from deploy.viewers import Audience
@@ -166,6 +167,14 @@ def shard_of_key(table: Table, key: bytes, shards: int) -> int:
     """Return the shard of a daily row by its key."""
     dt, _, row_id = key.decode().partition("|")
     return shard_of(dt, table.kind, row_id, shards)
+
+
+def write(folder: Path, objects: Mapping[str, bytes]) -> None:
+    """Write files below a folder, as others than this system leave them."""
+    for key, body in objects.items():
+        path = folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
 
 
 async def put_over(store: Store, key: str, body: bytes, metadata: Mapping[str, str] | None = None) -> None:

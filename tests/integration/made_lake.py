@@ -19,7 +19,7 @@ from streams.contract.days import dt_of_ms
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, Table
 from streams.contract.topics import ARCHIVE_GROUP, EVENTS, PARTIALS_GROUP
 from streams.topic_id import topic_ids
-from tests.lakes import file_bytes
+from tests.lakes import file_bytes, write
 
 NASTY = "a\u0000|\u2028'<b>🦉"
 
@@ -103,9 +103,8 @@ class Made:
 
     def put_file(self, table: Table, *rows: tuple[Any, ...], part: tuple[int, int] = (0, 1)) -> None:
         """Write a daily file."""
-        path = self.root / FileKey(table.name, self.dt, *part, "parquet").encode()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(file_bytes(table, self.dt, rows, "parquet"))
+        key = FileKey(table.name, self.dt, *part, "parquet").encode()
+        write(self.root, {key: file_bytes(table, self.dt, rows, "parquet")})
 
     def put_files(self, ticks: int = 2) -> None:
         """Write the files that say what `ticks` ticks of a second, one start and one repeat say."""

@@ -11,9 +11,17 @@ from sinks.rebuild_shape import Shape
 from sinks.reconcile_day import Stack
 
 
-def stack(folder, *, client_table=False, day_rule="event"):
+def quiet(_):
+    return None
+
+
+def folder_lake(folder):
+    return Lake(url=folder.as_uri())
+
+
+def stack(lake, *, client_table=False, day_rule="event"):
     return Stack(
-        lake=Lake(url=folder.as_uri()),
+        lake=lake,
         bootstrap_servers="127.0.0.1:1",
         group="none",
         day_rule=day_rule,
@@ -31,12 +39,12 @@ def wish(folder, dt, *sources, shape=None, **reading):
     )
 
 
-async def rebuild(folder, dt, *sources, **options):
-    """Rebuild a day of the lake in `folder`/lake; return the outcome."""
+async def rebuild(folder, dt, *sources, lake=None, **options):
+    """Rebuild a day of a lake, that in `folder`/lake if none is named; return the outcome."""
     named = {name: options.pop(name) for name in ("client_table", "day_rule") if name in options}
-    work = Rebuild(stack(folder / "lake", **named), wish(folder, dt, *sources, **options))
-    outcome = await work.prepare(lambda _: None)
-    await work.write(lambda _: None)
+    work = Rebuild(stack(lake or folder_lake(folder / "lake"), **named), wish(folder, dt, *sources, **options))
+    outcome = await work.prepare(quiet)
+    await work.write(quiet)
     return outcome
 
 

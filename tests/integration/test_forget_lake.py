@@ -14,24 +14,15 @@ from sinks.folder import FolderStore
 from sinks.forget_raw import Bound, OpenChunkError, forget_in_raw
 from sinks.forget_rows import forget_in_files
 from sinks.keys import ChunkKey, topic8
-from sinks.lake import Lake
 from sinks.provenance import ChunkProvenance, FileProvenance
-from sinks.rebuild import Rebuild, Wish
-from sinks.rebuild_part import Reading
-from sinks.rebuild_shape import Shape
-from sinks.reconcile_day import Stack
+from sinks.rebuild import Rebuild
 from sinks.store import PreconditionFailed
 from streams.contract.rows import CLIENT
 from streams.contract.topics import EVENTS
-from tests.lakes import TOPIC_ID, LiveLake, files, put_over
+from tests.integration.rebuilding import folder_lake, quiet, stack, wish
+from tests.lakes import DAYS, NOW, TOPIC_ID, LiveLake, files, put_over, write
 
-NOW = 1_767_665_100_000  # 2026-01-06T02:05:00Z
-DAYS = ("2026-01-05", "2026-01-06")
 KEY = bytes(range(32))
-
-
-def quiet(_):
-    return None
 
 
 def post(live, seed, at):
@@ -52,15 +43,7 @@ def bound_of(place):
 
 async def drift(folder, dt):
     """Return how many rows of a day are not as its raw objects say."""
-    work = Rebuild(
-        Stack(lake=Lake(url=folder.as_uri()), bootstrap_servers="", group="", day_rule="event", client_table=True),
-        Wish(
-            dt=dt,
-            reading=Reading(),
-            folder=folder.parent / "work" / dt,
-            default_shape=Shape("jsonl", 1),
-        ),
-    )
+    work = Rebuild(stack(folder_lake(folder), client_table=True), wish(folder.parent, dt))
     return (await work.prepare(quiet)).differing
 
 
@@ -178,12 +161,8 @@ async def test_objects_of_the_reference_are_made_anonymous_too(lake):
         orjson.dumps({"event_type": "x", "event_ts": 1, "tab_id": "t", "client_session_id": client, "url": "https://a"})
         for client in (ids[0], "another")
     ]
-    for key, body in {
-        "raw/2026/01/05/delivery-1": b"".join(theirs),
-        "raw-processed/2026/01/04/delivery-2.gz": gzip.compress(b"\n".join(theirs)),
-    }.items():
-        (folder / key).parent.mkdir(parents=True, exist_ok=True)
-        (folder / key).write_bytes(body)
+    write(folder, {"raw/2026/01/05/delivery-1": b"".join(theirs)})
+    write(folder, {"raw-processed/2026/01/04/delivery-2.gz": gzip.compress(b"\n".join(theirs))})
 
     await forget_in_raw(store, Anonymiser(ids[0], KEY), bound_of(place), quiet)
 

@@ -11,25 +11,15 @@ import pytest
 
 from sinks.folder import FolderStore
 from sinks.keys import ChunkKey
-from sinks.lake import Lake, NoStackError
+from sinks.lake import NoStackError
 from sinks.partials import bucket_of, write_partials
-from sinks.reconcile_day import Stack
+from tests.integration.rebuilding import folder_lake, quiet, stack
 from tests.lakes import DAYS, NOW, files, watched_lake
-
-
-def quiet(_):
-    return None
 
 
 @pytest.fixture
 def lake(tmp_path):
-    return FolderStore(tmp_path / "lake"), Stack(
-        lake=Lake(url=(tmp_path / "lake").as_uri()),
-        bootstrap_servers="",
-        group="",
-        day_rule="event",
-        client_table=False,
-    )
+    return FolderStore(tmp_path / "lake"), stack(folder_lake(tmp_path / "lake"))
 
 
 def added(docs, group, name):

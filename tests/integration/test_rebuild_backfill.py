@@ -14,7 +14,7 @@ from sinks.provenance import is_from_elsewhere
 from sinks.rebuild_sources import NoSourceError
 from streams.contract.days import DAY_MS
 from tests.integration.rebuilding import rebuild, rows
-from tests.lakes import DAYS, NOW, files, watched_lake
+from tests.lakes import DAYS, NOW, files, watched_lake, write
 
 
 def event(number, event_type="watch_tick", *, at=NOW - DAY_MS, video="v", channel="c", **fields):
@@ -35,12 +35,6 @@ def event(number, event_type="watch_tick", *, at=NOW - DAY_MS, video="v", channe
     )
 
 
-def put_raw(folder, key, body):
-    path = folder / key
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(body)
-
-
 async def totals_of(folder, dt):
     found = await files(FolderStore(folder / "lake"))
     videos = rows(found.get(f"analytics/video_daily/dt={dt}/data.jsonl", b""))
@@ -50,11 +44,11 @@ async def totals_of(folder, dt):
 
 async def test_backfill_reads_every_way_in_which_the_reference_stored(tmp_path):
     old = tmp_path / "old"
-    put_raw(old, "raw/2026/01/05/plain", event(1) + b"\n" + event(2) + b"\n")
-    put_raw(old, "raw/2026/01/05/04/joined.gz", gzip.compress(event(3) + event(4, "video_start")))
-    put_raw(old, "raw-processed/2026/01/05/moved", event(5))
+    write(old, {"raw/2026/01/05/plain": event(1) + b"\n" + event(2) + b"\n"})
+    write(old, {"raw/2026/01/05/04/joined.gz": gzip.compress(event(3) + event(4, "video_start"))})
+    write(old, {"raw-processed/2026/01/05/moved": event(5)})
     # Killed between copying and deleting, it had one object in both places.
-    put_raw(old, "raw-processed/2026/01/05/plain", event(1) + b"\n" + event(2) + b"\n")
+    write(old, {"raw-processed/2026/01/05/plain": event(1) + b"\n" + event(2) + b"\n"})
 
     outcome = await rebuild(tmp_path, "2026-01-05", old.as_uri())
     watched, views, ingest = await totals_of(tmp_path, "2026-01-05")
@@ -66,8 +60,8 @@ async def test_backfill_reads_every_way_in_which_the_reference_stored(tmp_path):
 
 async def test_repeats_of_the_reference_count_as_there_unless_asked(tmp_path):
     old = tmp_path / "old"
-    put_raw(old, "raw/2026/01/05/a", event(1) + b"\n" + event(1) + b"\n")
-    put_raw(old, "raw/2026/01/05/b", event(1) + b"\n" + event(2) + b"\n")
+    write(old, {"raw/2026/01/05/a": event(1) + b"\n" + event(1) + b"\n"})
+    write(old, {"raw/2026/01/05/b": event(1) + b"\n" + event(2) + b"\n"})
 
     await rebuild(tmp_path, "2026-01-05", old.as_uri())
     as_there = await totals_of(tmp_path, "2026-01-05")
@@ -81,9 +75,9 @@ async def test_repeats_of_the_reference_count_as_there_unless_asked(tmp_path):
 @pytest.mark.parametrize(("rule", "expected"), [("event", 3), ("received", 2)])
 async def test_lines_of_the_reference_count_by_the_day_rule(tmp_path, rule, expected):
     old = tmp_path / "old"
-    put_raw(old, "raw/2026/01/05/a", event(1) + b"\n" + event(2, at=NOW - 2 * DAY_MS) + b"\n")
-    put_raw(old, "raw/2026/01/06/b", event(3) + b"\n")
-    put_raw(old, "raw/2026/01/09/c", event(4) + b"\n")
+    write(old, {"raw/2026/01/05/a": event(1) + b"\n" + event(2, at=NOW - 2 * DAY_MS) + b"\n"})
+    write(old, {"raw/2026/01/06/b": event(3) + b"\n"})
+    write(old, {"raw/2026/01/09/c": event(4) + b"\n"})
 
     outcome = await rebuild(tmp_path, "2026-01-05", old.as_uri(), day_rule=rule)
 
@@ -92,7 +86,7 @@ async def test_lines_of_the_reference_count_by_the_day_rule(tmp_path, rule, expe
 
 async def test_a_lake_remembers_the_rule_of_its_days_whatever_a_later_shell_says(tmp_path):
     old = tmp_path / "old"
-    put_raw(old, "raw/2026/01/05/a", event(1) + b"\n" + event(2, at=NOW - 2 * DAY_MS) + b"\n")
+    write(old, {"raw/2026/01/05/a": event(1) + b"\n" + event(2, at=NOW - 2 * DAY_MS) + b"\n"})
 
     first = await rebuild(tmp_path, "2026-01-05", old.as_uri(), day_rule="received")
     later = await rebuild(tmp_path, "2026-01-05", old.as_uri(), day_rule="event")
@@ -103,7 +97,7 @@ async def test_a_lake_remembers_the_rule_of_its_days_whatever_a_later_shell_says
 
 
 async def test_an_event_that_cannot_be_believed_counts_on_its_delivery_day(tmp_path):
-    put_raw(tmp_path / "old", "raw/2026/01/05/a", event(1, at=5) + b"\n" + event(2, at=NOW + 9 * DAY_MS))
+    write(tmp_path / "old", {"raw/2026/01/05/a": event(1, at=5) + b"\n" + event(2, at=NOW + 9 * DAY_MS)})
 
     await rebuild(tmp_path, "2026-01-05", (tmp_path / "old").as_uri())
     _, _, ingest = await totals_of(tmp_path, "2026-01-05")
@@ -112,7 +106,7 @@ async def test_an_event_that_cannot_be_believed_counts_on_its_delivery_day(tmp_p
 
 
 async def test_strict_reading_counts_empty_and_joined_lines_as_invalid(tmp_path):
-    put_raw(tmp_path / "old", "raw/2026/01/05/a", event(1) + b"\n\n" + event(2) + event(3) + b"\n")
+    write(tmp_path / "old", {"raw/2026/01/05/a": event(1) + b"\n\n" + event(2) + event(3) + b"\n"})
 
     await rebuild(tmp_path, "2026-01-05", (tmp_path / "old").as_uri(), strict=True)
     _, _, ingest = await totals_of(tmp_path, "2026-01-05")
@@ -126,7 +120,7 @@ async def test_own_raw_and_backfill_are_counted_together(tmp_path):
     key = f"analytics/video_daily/dt={DAYS[0]}/data.jsonl"
     await rebuild(tmp_path, DAYS[0])
     before, alone = await totals_of(tmp_path, DAYS[0]), (await store.head(key)).metadata
-    put_raw(tmp_path / "old", "raw/2026/01/05/a", event(1) + b"\n" + event(2, "video_start") + b"\n")
+    write(tmp_path / "old", {"raw/2026/01/05/a": event(1) + b"\n" + event(2, "video_start") + b"\n"})
 
     await rebuild(tmp_path, DAYS[0], (tmp_path / "old").as_uri())
     after, together = await totals_of(tmp_path, DAYS[0]), (await store.head(key)).metadata
@@ -154,7 +148,7 @@ async def test_what_the_reference_left_in_the_own_bucket_counts_only_when_named(
     store = FolderStore(tmp_path / "lake")
     await watched_lake().write(store)
     before = await totals_of(tmp_path, DAYS[0])
-    put_raw(tmp_path / "lake", "raw/2026/01/05/delivery-1", event(1))
+    write(tmp_path / "lake", {"raw/2026/01/05/delivery-1": event(1)})
 
     await rebuild(tmp_path, DAYS[0])
     not_named = await totals_of(tmp_path, DAYS[0])
@@ -175,7 +169,7 @@ async def test_a_source_without_raw_objects_is_refused(tmp_path):
 
 
 async def test_reading_a_folder_of_the_reference_leaves_nothing_in_it(tmp_path):
-    put_raw(tmp_path / "old", "raw/2026/01/05/a", event(1))
+    write(tmp_path / "old", {"raw/2026/01/05/a": event(1)})
 
     await rebuild(tmp_path, "2026-01-05", (tmp_path / "old").as_uri())
 

@@ -9,11 +9,8 @@ import orjson
 import pytest
 
 from sinks.lake import Lake
-from sinks.rebuild import Rebuild, Wish
-from sinks.rebuild_part import Reading
-from sinks.rebuild_shape import Shape
 from sinks.rebuild_sources import NoSourceError
-from sinks.reconcile_day import Stack
+from tests.integration.rebuilding import rebuild
 from tests.lakes import DAYS, NOW, files, watched_lake
 
 pytestmark = pytest.mark.integration
@@ -32,27 +29,12 @@ def lake(s3, monkeypatch):
     )
 
 
-async def rebuild(lake, folder, *sources):
-    stack = Stack(lake=lake, bootstrap_servers="", group="", day_rule="event", client_table=False)
-    wish = Wish(
-        dt=DAYS[0],
-        sources=sources,
-        reading=Reading(),
-        folder=folder / "work",
-        default_shape=Shape("parquet", 1),
-    )
-    work = Rebuild(stack, wish)
-    outcome = await work.prepare(lambda _: None)
-    await work.write(lambda _: None)
-    return outcome
-
-
 async def test_a_day_in_a_bucket_is_rebuilt_byte_for_byte(lake, tmp_path):
     store = lake.store()
     await watched_lake(form="parquet").write(store)
     before = await files(store)
 
-    outcome = await rebuild(lake, tmp_path)
+    outcome = await rebuild(tmp_path, DAYS[0], lake=lake)
 
     assert before == await files(store)
     assert (outcome.differing, len(outcome.written)) == (0, 4)
@@ -64,11 +46,11 @@ async def test_another_bucket_is_read_with_the_credentials_of_the_environment(la
     body = gzip.compress(orjson.dumps({**event, "watch_ms_delta": 1_000}) * 3)
     boto3.client("s3").put_object(Bucket=other, Key="raw/2026/01/05/08/delivery.gz", Body=body)
 
-    outcome = await rebuild(lake, tmp_path, f"s3://{other}")
+    outcome = await rebuild(tmp_path, DAYS[0], f"s3://{other}", lake=lake)
 
     assert (outcome.events, outcome.objects) == (3, 1)
 
 
 async def test_a_bucket_that_is_not_there_is_named(lake, tmp_path):
     with pytest.raises(NoSourceError, match="not-there"):
-        await rebuild(lake, tmp_path, "s3://not-there")
+        await rebuild(tmp_path, DAYS[0], "s3://not-there", lake=lake)

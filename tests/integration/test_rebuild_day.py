@@ -22,7 +22,7 @@ from sinks.rebuild_part import Reading
 from sinks.rebuild_shape import Shape
 from sinks.store import MemoryStore
 from streams.contract.days import dt_of_ms, shift_dt
-from tests.integration.rebuilding import rebuild, rows, stack, wish
+from tests.integration.rebuilding import folder_lake, quiet, rebuild, rows, stack, wish
 from tests.lakes import DAYS, NOW, files, put_over, watched_lake
 
 
@@ -104,18 +104,18 @@ async def test_a_rebuild_that_died_goes_on_with_the_parts_it_made(tmp_path):
     store = FolderStore(tmp_path / "lake")
     await watched_lake().write(store)
     right = await files(store)
-    died = Rebuild(stack(tmp_path / "lake"), wish(tmp_path, DAYS[0]))
-    await died.prepare(lambda _: None)
+    died = Rebuild(stack(folder_lake(tmp_path / "lake")), wish(tmp_path, DAYS[0]))
+    await died.prepare(quiet)
     parts = sorted((tmp_path / "work" / DAYS[0] / "parts").iterdir())
     made = {path.name: path.stat().st_mtime_ns for path in parts}
     # It died in the middle of one, and before another.
     parts[0].rename(parts[0].with_suffix(".partial"))
     parts[1].unlink()
 
-    again = Rebuild(stack(tmp_path / "lake"), wish(tmp_path, DAYS[0]))
-    await again.prepare(lambda _: None)
+    again = Rebuild(stack(folder_lake(tmp_path / "lake")), wish(tmp_path, DAYS[0]))
+    await again.prepare(quiet)
     remade = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "work" / DAYS[0] / "parts").iterdir()}
-    await again.write(lambda _: None)
+    await again.write(quiet)
 
     assert made.keys() == remade.keys()
     assert {parts[0].name, parts[1].name} == {name for name in made if made[name] != remade[name]}
@@ -126,7 +126,7 @@ async def test_two_rebuilds_of_one_day_do_not_meet(tmp_path):
     await watched_lake().write(FolderStore(tmp_path / "lake"))
     folder = tmp_path / "work" / DAYS[0]
 
-    async with counted([], DAYS[0], "event", reading=Reading(), folder=folder, report=lambda _: None):
+    async with counted([], DAYS[0], "event", reading=Reading(), folder=folder, report=quiet):
         with pytest.raises(BusyError, match="another command"):
             await rebuild(tmp_path, DAYS[0])
 
@@ -135,7 +135,7 @@ async def test_a_part_of_an_object_that_has_changed_since_is_made_again(tmp_path
     store = FolderStore(tmp_path / "lake")
     live = watched_lake()
     await live.write(store)
-    await Rebuild(stack(tmp_path / "lake"), wish(tmp_path, DAYS[1])).prepare(lambda _: None)
+    await Rebuild(stack(folder_lake(tmp_path / "lake")), wish(tmp_path, DAYS[1])).prepare(quiet)
     live.post(Audience(8, 1, NOW, strays=False).take(0, 30, NOW), NOW + 9_000)
     await live.write(store)
 
@@ -181,13 +181,13 @@ async def test_files_are_not_replaced_by_nothing_when_the_archive_is_gone(tmp_pa
 async def test_a_file_that_changed_after_the_comparison_is_not_overwritten(tmp_path):
     store = FolderStore(tmp_path / "lake")
     await watched_lake().write(store)
-    work = Rebuild(stack(tmp_path / "lake"), wish(tmp_path, DAYS[0]))
-    await work.prepare(lambda _: None)
+    work = Rebuild(stack(folder_lake(tmp_path / "lake")), wish(tmp_path, DAYS[0]))
+    await work.prepare(quiet)
     key = f"analytics/video_daily/dt={DAYS[0]}/data.jsonl"
     await put_over(store, key, b"{}", {})
 
     with pytest.raises(ChangedMeanwhileError, match="video_daily"):
-        await work.write(lambda _: None)
+        await work.write(quiet)
 
 
 @pytest.mark.parametrize(("age", "young"), [(0, True), (24, True), (25, False), (-1, True)])

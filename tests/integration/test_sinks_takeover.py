@@ -10,7 +10,7 @@ from sinks import metrics
 from sinks.bucket import BucketStore
 from sinks.store import MemoryStore, PreconditionFailed, StoreUnavailable
 from streams.contract.rows import INGEST, VIDEO
-from tests.bad_stores import UnreliableStore
+from tests.bad_stores import FailTimes, UnreliableStore
 from tests.sinks_stage import (
     WAIT_S,
     Worker,
@@ -164,11 +164,7 @@ async def test_a_lake_that_fails_now_and_then_costs_nothing(fresh_topics, group_
                 await asyncio.sleep(OUTAGE_S)
                 outage = False
         await settled(broker, group_prefix, partitions=2)
-        store.before_put = store.after_put = store.before_read = _fine
+        store.before_put = store.after_put = store.before_read = FailTimes(0)
 
     assert {row["views"] for row in (await file_rows(store, VIDEO, dt)).values()} == {29}
     assert await raw_lines(store, 1) == sent
-
-
-async def _fine(_):
-    """Let the call pass."""

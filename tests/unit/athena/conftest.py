@@ -12,6 +12,7 @@ from athena.local import connect
 from sinks.keys import Format
 from sinks.lake import Lake
 from tests.athena.sample import Sample, objects, sample
+from tests.lakes import write
 
 
 @pytest.fixture(scope="session", name="data")
@@ -26,9 +27,6 @@ def lake(
     root: Path = tmp_path_factory.mktemp("lake")
     form: Format
     form, shards = request.param
-    for key, body in objects(data, form, shards).items():
-        path = root / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
+    write(root, objects(data, form, shards))
     with connect(Lake(url=root.as_uri())) as connection:
         yield connection

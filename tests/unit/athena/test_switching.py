@@ -25,6 +25,7 @@ from sinks.provenance import ChunkProvenance
 from sinks.store import open_store
 from streams.contract.days import day_start_ms
 from streams.contract.topics import EVENTS
+from tests.lakes import write
 from tests.unit.athena.reference_model import TOTALS, VIEWS, Document, compact, process, rows
 
 DT = "2026-03-10"
@@ -115,13 +116,6 @@ def raw_objects(rng: random.Random) -> dict[str, bytes]:
     }
 
 
-def put(root: Path, objects: dict[str, bytes]) -> None:
-    for key, body in objects.items():
-        path = root / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
-
-
 def read_rows(lake: Path, table: str) -> list[dict[str, Any]]:
     path = lake / "analytics" / table / f"dt={DT}" / "data.jsonl"
     return [json.loads(line) for line in path.read_bytes().split(b"\n") if line] if path.exists() else []
@@ -143,7 +137,7 @@ def _lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_reference_and_a_strict_rebuild_give_the_same_rows(seed: int, lake: Path, tmp_path: Path) -> None:
     objects = raw_objects(random.Random(seed))
-    put(tmp_path / "old", objects)
+    write(tmp_path / "old", objects)
     expected = rows(DT, compact(process(body) for key, body in objects.items() if key.startswith("raw/2026/03/10/")))
 
     command = ["rebuild", "--data-dir", str(tmp_path / "data"), "--dt", DT, "--from", (tmp_path / "old").as_uri()]
@@ -163,7 +157,7 @@ def test_the_reference_and_a_strict_rebuild_give_the_same_rows(seed: int, lake: 
 
 
 def test_our_own_columns_stay_empty_in_a_strict_rebuild(lake: Path, tmp_path: Path) -> None:
-    put(tmp_path / "old", raw_objects(random.Random(9)))
+    write(tmp_path / "old", raw_objects(random.Random(9)))
 
     command = ["rebuild", "--data-dir", str(tmp_path / "data"), "--dt", DT, "--from", (tmp_path / "old").as_uri()]
     assert cli.main([*command, "--strict-reference", "--yes"]) == 0
@@ -212,13 +206,13 @@ def test_the_check_of_the_document_finds_nothing_and_finds_a_change(
 ) -> None:
     old = tmp_path / "side" / "old"
     objects = raw_objects(random.Random(5))
-    put(old, objects)
+    write(old, objects)
     written = rows(DT, compact(process(body) for key, body in objects.items() if key.startswith("raw/2026/03/10/")))
     files = {
         f"analytics/{table}/dt={DT}/data.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in found)
         for table, found in written.items()
     }
-    put(old, files)
+    write(old, files)
     command = ["rebuild", "--data-dir", str(tmp_path / "data"), "--dt", DT, "--from", old.as_uri()]
     assert cli.main([*command, "--strict-reference", "--yes"]) == 0
     (query,) = re.findall(r"<<'SQL'\n(.*?)\nSQL\n", MIGRATION, re.DOTALL)
@@ -232,7 +226,7 @@ def test_the_check_of_the_document_finds_nothing_and_finds_a_change(
     assert differences() == []
     key = f"analytics/channel_daily/dt={DT}/data.jsonl"
     first = written["channel_daily"][0]
-    put(old, {key: files[key].replace(b'"views": %d' % first["views"], b'"views": %d' % (first["views"] + 1), 1)})
+    write(old, {key: files[key].replace(b'"views": %d' % first["views"], b'"views": %d' % (first["views"] + 1), 1)})
     assert [(row["side"], row["id"]) for row in differences()] == [
         ("only new", first["channel"]),
         ("only old", first["channel"]),

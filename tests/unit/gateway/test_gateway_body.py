@@ -12,23 +12,7 @@ from gateway.body import InvalidJsonError, compact, read_batch
 from gateway.intake import MAX_REJECTED_PER_MINUTE, RejectedLimit, sort_batch, sort_events
 from streams.contract import topics
 from streams.contract.event import MAX_BATCH_EVENTS, MAX_BODY_BYTES, MAX_NESTING, decode_line, split_lines
-from tests.unit.gateway.cases import BODIES, body_of, named
-
-SIZED = [case for case in BODIES["cases"] if case["status"] != 413]
-
-
-@pytest.mark.parametrize("case", **named(SIZED))
-def test_case(case):
-    body = body_of(case)
-    if case["status"] == 400:
-        with pytest.raises(InvalidJsonError):
-            read_batch(body)
-        return
-
-    intake = sort_batch(read_batch(body), 1, RejectedLimit(), 0.0)
-
-    assert case["accepted"] == intake.accepted
-    assert case["errors"] == [[at, error] for at, error in intake.rejected]
+from tests.unit.gateway.cases import BODIES
 
 
 def depth(value) -> int:

@@ -16,7 +16,7 @@ from athena.questions import literal
 from sinks.keys import ChunkKey, FileKey, Format
 from sinks.lake import Lake, NoStackError, lake_of
 from streams.contract.rows import TABLES, VIDEO
-from tests.lakes import file_bytes
+from tests.lakes import file_bytes, write
 
 NASTY = "a\u0000b\u2028'\"|<b>[red]🦉\x1b[31m\u202e"
 ROWS = [(NASTY, "c'h", 3, 1, 2, 1, 0), ("v2", None, 4, 4, 0, 0, 9)]
@@ -34,14 +34,8 @@ def _lake(root: Path) -> Lake:
     return Lake(url=root.as_uri())
 
 
-def put(root: Path, key: str, body: bytes) -> None:
-    path = root / key
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(body)
-
-
 def put_videos(root: Path, dt: str, form: Format, rows: list[Any] = ROWS, part: tuple[int, int] = (0, 1)) -> None:
-    put(root, FileKey("video_daily", dt, *part, form).encode(), file_bytes(VIDEO, dt, rows, form))
+    write(root, {FileKey("video_daily", dt, *part, form).encode(): file_bytes(VIDEO, dt, rows, form)})
 
 
 def test_every_table_is_there_and_empty_before_the_first_file(lake: Lake) -> None:
@@ -82,7 +76,7 @@ def test_raw_shows_fields_as_sent_the_view_types_them_and_unreadable_lines_stay(
         '{"event_id":"e3","watch_ms_delta":7}',
     ]
     body = "".join(line + "\n" for line in lines).encode()
-    put(root, ChunkKey("2026-03-10", "watch.events", "0123abcd", 0, 0).encode(), gzip.compress(body))
+    write(root, {ChunkKey("2026-03-10", "watch.events", "0123abcd", 0, 0).encode(): gzip.compress(body)})
 
     with connect(lake) as connection:
         found = connection.execute(

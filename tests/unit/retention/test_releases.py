@@ -127,7 +127,3 @@ def test_what_a_newer_release_stored_is_refused(shape: type[Share]):
 
     with pytest.raises(NewerStateError, match=rf"{shape.__name__} of version {VERSION + 1}.*watchtime refold"):
         decode(shape, newer)
-
-
-def test_a_value_with_fields_of_tomorrow_but_our_version_is_read():
-    assert decode(Share, b'{"v":1,"offset":3,"counters":[1],"colour":"red"}') == Share(v=1, offset=3, counters=[1])

@@ -16,7 +16,7 @@ from sinks.precedence import ReadAgainError
 from sinks.rebuild_lines import content
 from sinks.store import MemoryStore
 from streams.contract.topics import EVENTS
-from tests.bad_stores import UnreliableStore
+from tests.bad_stores import FailTimes, UnreliableStore
 from tests.unit.sinks.test_sinks_archive_lane import FIRST_KEY, START, archive, event, lane_on, objects
 
 
@@ -32,7 +32,7 @@ async def test_one_that_slept_does_not_lengthen_an_object_whose_first_records_le
     zombie, other = lane_on(store), lane_on(store.inner)
 
     async def close_it(_):
-        store.before_put = _pass
+        store.before_put = FailTimes(0)
         # Retention took offset 0: the object is closed as it is, with the bytes that the zombie knows.
         await archive(other, log[1:], start=1)
 
@@ -50,7 +50,7 @@ async def test_one_that_slept_does_not_open_again_what_was_closed_with_no_line_m
     await archive(lane_on(store), log[:1])
 
     async def close_it(_):
-        store.before_put = _pass
+        store.before_put = FailTimes(0)
         await archive(other, log)
 
     store.before_put = close_it
@@ -78,7 +78,3 @@ async def test_every_reader_of_gzip_reads_a_closed_object_to_its_end(tmp_path):
     assert pj.read_json(io.BytesIO(text)).num_rows == 2
     count = "SELECT count(*), sum(n) FROM read_json(?, format = 'newline_delimited')"
     assert duckdb.sql(count, params=[str(file)]).fetchone() == (2, 1)
-
-
-async def _pass(_):
-    """Let it pass."""
