@@ -153,6 +153,27 @@ async def fresh_broker(
             server.stop()
 
 
+def aws_environ(keys: Keys) -> dict[str, str]:
+    """Return credentials as boto3 reads them from the environment."""
+    return {
+        "AWS_ACCESS_KEY_ID": keys.access_key,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Callable[[Keys], dict[str, str]]:
+    """`aws(s3.keys)`: boto3 finds these credentials; returns the variables, for other processes."""
+
+    def use(keys: Keys) -> dict[str, str]:
+        for name, value in (environ := aws_environ(keys)).items():
+            monkeypatch.setenv(name, value)
+        return environ
+
+    return use
+
+
 @dataclass(frozen=True)
 class S3Address:
     """A running S3 server and a way to an empty bucket."""
@@ -172,11 +193,7 @@ class S3Address:
     @property
     def environ(self) -> dict[str, str]:
         """The credentials as boto3 reads them from the environment."""
-        return {
-            "AWS_ACCESS_KEY_ID": self.keys.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.keys.secret_key,
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
+        return aws_environ(self.keys)
 
     def bucket(self) -> str:
         """Make an empty bucket and return its name."""

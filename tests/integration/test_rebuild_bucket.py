@@ -17,10 +17,10 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def lake(s3, monkeypatch):
+def lake(s3, aws, monkeypatch):
     """The own lake; other buckets are found by boto3's own variables, as a user of a cloud has them."""
-    for name, value in {**s3.environ, "AWS_ENDPOINT_URL": s3.endpoint}.items():
-        monkeypatch.setenv(name, value)
+    aws(s3.keys)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint)
     return Lake(
         url=f"s3://{s3.bucket()}/some/prefix",
         s3_endpoint=s3.endpoint,

@@ -133,21 +133,12 @@ async def test_a_worker_that_wakes_up_after_it_lost_its_partitions_does_no_harm(
 
 
 @pytest.mark.slow
-async def test_the_broker_and_the_lake_may_die_and_come_back(
-    fresh_broker, fresh_s3, group_prefix, processes, monkeypatch
-):
+async def test_the_broker_and_the_lake_may_die_and_come_back(fresh_broker, fresh_s3, group_prefix, processes, aws):
     """Whether the worker outlives the broker is its own affair; the supervisor's part is played by the test."""
     broker, s3 = await fresh_broker(), await fresh_s3()
     await provision(broker.bootstrap_servers, 1, 1, replication=1, client_table=False)
     s3.make_bucket("lake")
-    access = {
-        "AWS_ACCESS_KEY_ID": s3.keys.access_key,
-        "AWS_SECRET_ACCESS_KEY": s3.keys.secret_key,
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    for name, value in access.items():
-        monkeypatch.setenv(name, value)
-    variables = {"SINKS_LAKE": "s3://lake", "SINKS_S3_ENDPOINT": s3.endpoint, "SINKS_INSTANCE": "w", **access}
+    variables = {"SINKS_LAKE": "s3://lake", "SINKS_S3_ENDPOINT": s3.endpoint, "SINKS_INSTANCE": "w", **aws(s3.keys)}
     store, dt, sent = BucketStore("lake", endpoint=s3.endpoint), dt_of_ms(now_ms()), []
     process, starts = await processes(broker.bootstrap_servers, group_prefix, **variables), 1
 

@@ -138,10 +138,9 @@ async def test_two_copies_of_a_worker_race_for_the_same_files(fresh_topics, grou
     assert {p: await raw_lines(store, p) for p in sent} == sent
 
 
-async def test_a_lake_that_fails_now_and_then_costs_nothing(fresh_topics, group_prefix, s3, monkeypatch):
+async def test_a_lake_that_fails_now_and_then_costs_nothing(fresh_topics, group_prefix, s3, aws, monkeypatch):
     """Calls fail before they do anything, or after; now and then nothing works for longer than a session lasts."""
-    for name, value in s3.environ.items():
-        monkeypatch.setenv(name, value)
+    aws(s3.keys)
     monkeypatch.setattr("sinks.patience.LONGEST_WAIT_S", 0.3)
     broker = await fresh_topics(partitions=2)
     store = UnreliableStore(BucketStore(s3.bucket(), endpoint=s3.endpoint))

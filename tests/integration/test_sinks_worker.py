@@ -43,9 +43,8 @@ async def lake_of(store):
 
 @pytest.mark.parametrize("shards", [1, 3])
 @pytest.mark.parametrize("lake", ["folder", "bucket"])
-async def test_rows_and_events_reach_the_lake(lake, shards, fresh_topics, group_prefix, s3, tmp_path, monkeypatch):  # noqa: PLR0913, PLR0917
-    for name, value in s3.environ.items():
-        monkeypatch.setenv(name, value)
+async def test_rows_and_events_reach_the_lake(lake, shards, fresh_topics, group_prefix, s3, tmp_path, aws):  # noqa: PLR0913, PLR0917
+    aws(s3.keys)
     store = FolderStore(tmp_path) if lake == "folder" else BucketStore(s3.bucket(), "x/y", endpoint=s3.endpoint)
     broker = await fresh_topics(partitions=3, shards=shards)
     dt, sent = today(), {p: [line(n * 10 + p, now_ms()) for n in range(5)] for p in range(3)}

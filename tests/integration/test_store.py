@@ -17,14 +17,13 @@ KEY = "analytics/video_daily/dt=2026-11-24/data.parquet"
 
 
 @pytest.fixture(params=["memory", "folder", "bucket", "bucket with prefix"])
-def store(request, tmp_path, monkeypatch) -> Store:
+def store(request, tmp_path, aws) -> Store:
     if request.param == "memory":
         return MemoryStore()
     if request.param == "folder":
         return FolderStore(tmp_path / "lake")
     s3 = request.getfixturevalue("s3")
-    for name, value in s3.environ.items():
-        monkeypatch.setenv(name, value)
+    aws(s3.keys)
     prefix = "some/prefix" if "prefix" in request.param else ""
     return BucketStore(s3.bucket(), prefix, endpoint=s3.endpoint)
 
@@ -144,9 +143,8 @@ def test_a_lake_is_opened_by_its_url(tmp_path):
             open_store(wrong)
 
 
-async def test_a_bucket_that_does_not_exist_is_refused_at_once(s3, monkeypatch):
-    for name, value in s3.environ.items():
-        monkeypatch.setenv(name, value)
+async def test_a_bucket_that_does_not_exist_is_refused_at_once(s3, aws):
+    aws(s3.keys)
     store = BucketStore("no-such-bucket", endpoint=s3.endpoint)
 
     with pytest.raises(StoreRefused, match="no-such-bucket"):
@@ -155,9 +153,8 @@ async def test_a_bucket_that_does_not_exist_is_refused_at_once(s3, monkeypatch):
         await store.put(KEY, b"x", {}, etag=None)
 
 
-async def test_wrong_credentials_are_refused_at_once(s3, monkeypatch):
-    for name, value in s3.environ.items():
-        monkeypatch.setenv(name, value)
+async def test_wrong_credentials_are_refused_at_once(s3, aws, monkeypatch):
+    aws(s3.keys)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     store = BucketStore(s3.bucket(), endpoint=s3.endpoint)
 
@@ -165,11 +162,9 @@ async def test_wrong_credentials_are_refused_at_once(s3, monkeypatch):
         await store.put(KEY, b"x", {}, etag=None)
 
 
-async def test_a_server_that_is_gone_is_unavailable(fresh_s3, monkeypatch):
+async def test_a_server_that_is_gone_is_unavailable(fresh_s3, aws):
     server = await fresh_s3()
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.keys.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.keys.secret_key)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    aws(server.keys)
     server.make_bucket("lake")
     store = BucketStore("lake", endpoint=server.endpoint)
     await store.put(KEY, b"x", {}, etag=None)
