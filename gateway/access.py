@@ -34,19 +34,11 @@ _WRONG_BURST: Final = 10
 
 
 class Access:
-    """The rules as set for one gateway; clocks are the caller's in tests."""
+    """The rules as set for one gateway."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        clock_s: Callable[[], float] = time.time,
-        monotonic_s: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.auth: Final = settings.auth
         self._proxies = Proxies(settings.trusted_proxies)
-        self._clock_s = clock_s
-        self.monotonic_s: Final = monotonic_s
         self._files: list[WatchedFile[Keyring] | WatchedFile[frozenset[str]]] = []
         self._keyring: WatchedFile[Keyring] | None = None
         if settings.auth and settings.keys_file is not None:
@@ -71,7 +63,7 @@ class Access:
             return None
         header = request.headers.get("Authorization", "")
         try:
-            install = self.keyring.verifier.install_of(header, self._clock_s())
+            install = self.keyring.verifier.install_of(header, time.time())
         except TokenError as error:
             raise _no_entry(str(error)) from error
         if install in self._revoked():
@@ -82,7 +74,7 @@ class Access:
         """Count a request against the limits of its install and address; Refusal 429 when one is reached."""
         if self._by_install is None and self._by_address is None:
             return
-        now_s = self.monotonic_s()
+        now_s = time.monotonic()
         if self._by_install is not None and install is not None and (wait_s := self._by_install.take(install, now_s)):
             raise _too_many(wait_s, "install")
         if self._by_address is not None and (wait_s := self._by_address.take(self.address_of(request), now_s)):
@@ -103,7 +95,7 @@ class Access:
         """Let everybody look at an open gateway, else who knows a name and password; Refusal 401 or 429."""
         if not self.auth:
             return
-        address, now_s = self.address_of(request), self.monotonic_s()
+        address, now_s = self.address_of(request), time.monotonic()
         given = _basic(request.headers.get("Authorization", ""))
         if given is not None and _is_one_of(given, self._viewers()):
             return

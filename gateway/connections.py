@@ -40,15 +40,9 @@ Factory = Callable[[], asyncio.Protocol]
 class Connections:
     """All connections of a gateway."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        refused: Callable[[str], None],
-        monotonic_s: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, settings: Settings, refused: Callable[[str], None]) -> None:
         self.header_timeout_s: Final = settings.header_timeout_s
         self.max_headers_bytes: Final = settings.max_all_headers_bytes
-        self.monotonic_s: Final = monotonic_s
         self._most = settings.max_connections
         self._most_per_address = settings.limit("connections_per_address", _PER_ADDRESS)
         self._proxies = Proxies(settings.trusted_proxies)
@@ -95,12 +89,12 @@ class Connections:
 
     def end(self, connection: Guarded) -> None:
         """Note that a request of a connection was answered."""
-        connection.deadline_s = self.monotonic_s() + KEEPALIVE_S + self.header_timeout_s
+        connection.deadline_s = time.monotonic() + KEEPALIVE_S + self.header_timeout_s
         connection.resting = True
 
     def sweep(self) -> None:
         """Cut off those whose time is over."""
-        now_s = self.monotonic_s()
+        now_s = time.monotonic()
         late = [one for one in self._guarded.values() if one.deadline_s is not None and one.deadline_s < now_s]
         for connection in late:
             self._refused("header_time")
@@ -169,14 +163,14 @@ class Guarded(asyncio.Protocol):
             return
         self._inner = self._factory()
         self._of.add(self._inner, self)
-        self.deadline_s = self._of.monotonic_s() + self._of.header_timeout_s
+        self.deadline_s = time.monotonic() + self._of.header_timeout_s
         self._inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """Hand on; the first bytes of a request start the clock of its headers."""
         if self.resting and self.body.is_eof():
             self.resting = False
-            self.deadline_s = self._of.monotonic_s() + self._of.header_timeout_s
+            self.deadline_s = time.monotonic() + self._of.header_timeout_s
             self.headers_bytes = 0
         if self.headers_bytes != _COMPLETE and not self._count_headers(data):
             self._of.refuse_headers(self)
@@ -221,7 +215,7 @@ class Guarded(asyncio.Protocol):
 
     def say(self, answer: bytes) -> None:
         """End the connection with an answer, and hear nothing more."""
-        self.deadline_s = self._of.monotonic_s() + self._of.header_timeout_s
+        self.deadline_s = time.monotonic() + self._of.header_timeout_s
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(answer)
             self._transport.close()

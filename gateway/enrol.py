@@ -6,7 +6,6 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Callable
 from typing import Final
 
 import orjson
@@ -27,21 +26,12 @@ _DAY_S: Final = 86_400
 class Enrolment:
     """The handler of POST /enroll."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        access: Access,
-        *,
-        clock_s: Callable[[], float] = time.time,
-        monotonic_s: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, settings: Settings, access: Access) -> None:
         self._how = settings.enroll
         self._access = access
         self._life_s = settings.token_days * _DAY_S
         self._body_timeout_s = settings.body_timeout_s
         self._buckets = Buckets(settings.enroll_per_hour / _HOUR_S, settings.enroll_per_hour)
-        self._clock_s = clock_s
-        self._monotonic_s = monotonic_s
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; a Refusal is raised, its answer made elsewhere."""
@@ -50,14 +40,14 @@ class Enrolment:
         # Who holds a good token needs no invitation: the install stays the same.
         install = self._access.install_of(request) if "Authorization" in request.headers else None
         demand_json(request)
-        if wait_s := self._buckets.take(self._access.address_of(request), self._monotonic_s()):
+        if wait_s := self._buckets.take(self._access.address_of(request), time.monotonic()):
             after = {"Retry-After": str(math.ceil(wait_s))}
             raise Refusal(429, "Too many enrolments from this address; come back later", "rate_enrol", after)
         invite = _invite(await self._read(request))
         if install is None:
             self._admit(invite)
             install = f"i-{secrets.token_urlsafe(16)}"
-        expires_s = int(self._clock_s()) + self._life_s
+        expires_s = int(time.time()) + self._life_s
         token = sign(self._access.keyring.signing, install, expires_s)
         answer = {"ok": True, "install": install, "token": token, "expires_ts": expires_s * 1_000}
         return JsonAnswer(200, orjson.dumps(answer), {"Cache-Control": "no-store"})

@@ -70,7 +70,7 @@ class Ingest:
         if len(batch.events) > MAX_BATCH_EVENTS:
             advice = f"Too many events: {len(batch.events)}, at most {MAX_BATCH_EVENTS} in a request"
             raise Refusal(413, advice, "events")
-        return sort_batch(batch, received_at, self._rejected_limit, self._access.monotonic_s(), install)
+        return sort_batch(batch, received_at, self._rejected_limit, time.monotonic(), install)
 
     async def _publish(self, intake: Intake) -> web.StreamResponse:
         if intake.records:

@@ -99,7 +99,7 @@ class DayFiles:
     async def _look(self, key: str, dt: str) -> _Seen | None:
         """Return the day's file, from memory or from the lake."""
         if dt not in self._seen:
-            stat = await patiently(lambda: self._to.store.head(key))
+            stat = await patiently(self._to.store.head, key)
             if stat is None:
                 self._seen[dt] = None
             else:

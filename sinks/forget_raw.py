@@ -70,18 +70,10 @@ async def forget_in_raw(store: Store, anonymiser: Anonymiser, bound: Bound, repo
 async def _days(store: Store) -> AsyncIterator[list[str]]:
     """Give the keys of each raw day, the reference's included."""
     for root in (RAW, PROCESSED):
-        for year in await _folders(store, root):
-            for month in await _folders(store, year):
-                for day in await _folders(store, month):
-                    yield await _keys(store, day)
-
-
-async def _folders(store: Store, prefix: str) -> list[str]:
-    return await patiently(lambda: store.folders(prefix))
-
-
-async def _keys(store: Store, prefix: str) -> list[str]:
-    return await patiently(lambda: store.keys(prefix))
+        for year in await patiently(store.folders, root):
+            for month in await patiently(store.folders, year):
+                for day in await patiently(store.folders, month):
+                    yield await patiently(store.keys, day)
 
 
 def _is_before(key: str, bound: Bound) -> bool:
@@ -96,7 +88,7 @@ async def _forget_in(store: Store, key: str, anonymiser: Anonymiser, bound: Boun
     """Replace one object if it names the client; return how many lines were changed."""
     patience = Patience()
     while True:
-        stored = await patiently(lambda: store.get(key))
+        stored = await patiently(store.get, key)
         if stored is None or not _is_final(key, stored, bound):
             return 0
         body, lines = await asyncio.to_thread(_without, key, stored.body, anonymiser)

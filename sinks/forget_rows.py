@@ -24,26 +24,18 @@ async def forget_in_files(store: Store, client_id: str, kept_days: Collection[st
     `kept_days`: days on which the client has come back, so that its row is a new one.
     """
     replaced: list[str] = []
-    for folder in await patiently(lambda: store.folders(f"{ANALYTICS}{CLIENT.name}/")):
+    for folder in await patiently(store.folders, f"{ANALYTICS}{CLIENT.name}/"):
         report(f"files of {CLIENT.name}: {len(replaced)} replaced")
-        for key in await _keys(store, folder):
+        for key in await patiently(store.keys, folder):
             name = FileKey.parse(key)
             if name is None or name.dt in kept_days:
                 continue
-            stored = await _stored(store, key)
+            stored = await patiently(store.get, key)
             new = stored and _without(name, stored, client_id)
             if new:
                 await write_file(store, new)
                 replaced.append(key)
     return replaced
-
-
-async def _keys(store: Store, folder: str) -> list[str]:
-    return await patiently(lambda: store.keys(folder))
-
-
-async def _stored(store: Store, key: str) -> StoredObject | None:
-    return await patiently(lambda: store.get(key))
 
 
 def _without(name: FileKey, stored: StoredObject, client_id: str) -> NewFile | None:

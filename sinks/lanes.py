@@ -19,29 +19,22 @@ class Lane(Protocol):
 
     async def locate(self, start: int, end: int) -> int:
         """Return the offset to read from, given the first offset of the log and the one after its last."""
-        ...
 
     def feed(self, records: Sequence[ConsumerRecord], position: int) -> None:
         """Take records in order; `position` is the offset after everything delivered (records or none)."""
-        ...
 
     @property
     def full(self) -> bool:
         """Whether the lane wants no records for now."""
-        ...
 
     async def run(self) -> None:
         """Write what is fed, until `stop`; ReadAgainError when it has to be fed anew."""
-        ...
 
     def stop(self, *, flush: bool) -> None:
         """Let `run` end: after the write in flight, or with `flush` after all that is fed has been written."""
-        ...
 
     def done(self) -> int | None:
         """Return the offset up to which everything is in the lake; None while that is not known."""
-        ...
 
     def observe(self, lag: int) -> None:
         """Set the lane's metrics; `lag` is the number of offsets not read yet."""
-        ...

@@ -41,7 +41,7 @@ async def settle_layout(
     """
     patience = Patience()
     while True:
-        found = await patiently(lambda: store.get(LAYOUT_KEY))
+        found = await patiently(store.get, LAYOUT_KEY)
         layout = orjson.loads(found.body) if found else {}
         if found:
             _compare(layout, form, shards, topic_ids)

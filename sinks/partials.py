@@ -98,7 +98,7 @@ async def _put(store: Store, document: Document) -> bool:
     metadata, patience = {_HASH_FIELD: content_hash(document.body)}, Patience()
     tried = False
     while True:
-        stat = await patiently(lambda: store.head(document.key))
+        stat = await patiently(store.head, document.key)
         if stat is not None and dict(stat.metadata) == metadata:
             return tried
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, TypeVar, TypeVarTuple
 
 import structlog
 
@@ -15,6 +15,7 @@ FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 log = structlog.get_logger(__name__)
 
 
@@ -38,11 +39,11 @@ class Patience:
         await asyncio.sleep(wait)
 
 
-async def patiently(call: Callable[[], Awaitable[T]]) -> T:
+async def patiently(call: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
     """Return what a call that changes nothing returns, however often it has to be repeated."""
     patience = Patience()
     while True:
         try:
-            return await call()
+            return await call(*args)
         except StoreUnavailable as error:
             await patience.bear(error)

@@ -55,7 +55,7 @@ class RawObjects:
         key = await self._newest_key()
         if key is None:
             return None
-        stat = await patiently(lambda: self._store.head(key.encode()))
+        stat = await patiently(self._store.head, key.encode())
         if stat is None:
             raise LakeMismatchError(f"{key.encode()} was listed and is gone: does another program delete raw objects?")
         newest = Newest(key, stat.etag, self._provenance(key.encode(), stat.metadata))
@@ -66,25 +66,19 @@ class RawObjects:
         """Look through the days, newest first; one day more, in case a broker's clock went back over midnight."""
         prefix = chunk_prefix(self.topic, self.topic8, self.partition)
         found: list[ChunkKey] = []
-        for year in reversed(await patiently(lambda: self._store.folders(RAW))):
-            for month in reversed(await self._folders(year)):
-                for day in reversed(await self._folders(month)):
+        for year in reversed(await patiently(self._store.folders, RAW)):
+            for month in reversed(await patiently(self._store.folders, year)):
+                for day in reversed(await patiently(self._store.folders, month)):
                     last_look = bool(found)
-                    found += filter(None, map(ChunkKey.parse, await self._keys(day + prefix)))
+                    found += filter(None, map(ChunkKey.parse, await patiently(self._store.keys, day + prefix)))
                     if last_look:
                         return max(found, key=lambda key: key.first)
         return max(found, key=lambda key: key.first, default=None)
 
-    async def _folders(self, prefix: str) -> list[str]:
-        return await patiently(lambda: self._store.folders(prefix))
-
-    async def _keys(self, prefix: str) -> list[str]:
-        return await patiently(lambda: self._store.keys(prefix))
-
     async def close(self, newest: Newest) -> None:
         """Mark an open object as closed, as it is: the log no longer holds its first records."""
         key = newest.key.encode()
-        found = await patiently(lambda: self._store.get(key))
+        found = await patiently(self._store.get, key)
         if found is None or found.stat.etag != newest.etag:
             raise ReadAgainError(key, newest.provenance.last, newest.provenance.last)
         await self.put(key, found.body, newest.provenance.first, newest.provenance.last, "closed")
@@ -122,7 +116,7 @@ class RawObjects:
 
     async def _is_there(self, key: str, wanted: ChunkProvenance) -> bool:
         """Look at an object after an unclear write: ours, one that may be replaced, or one that goes further."""
-        stat = await patiently(lambda: self._store.head(key))
+        stat = await patiently(self._store.head, key)
         self._etag = stat.etag if stat else None
         if stat is None:
             return False

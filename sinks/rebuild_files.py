@@ -74,7 +74,7 @@ async def plan_files(recount: Recount, store: Store, shape: Shape, day: Day, tab
     plan = Plan(shape=shape)
     for table in tables:
         names = [FileKey(table.name, day.dt, shard, shape.shards, shape.form) for shard in range(shape.shards)]
-        found = {name: await _stored(store, name.encode()) for name in names}
+        found = {name: await patiently(store.get, name.encode()) for name in names}
         keys = await store.keys(f"{ANALYTICS}{table.name}/dt={day.dt}/")
         plan.strangers += sorted(set(keys) - {name.encode() for name in names})
         load_files(recount.connection, table, _readable(table, found, plan.drift))
@@ -85,10 +85,6 @@ async def plan_files(recount: Recount, store: Store, shape: Shape, day: Day, tab
             if new is not None:
                 plan.files.append(new)
     return plan
-
-
-async def _stored(store: Store, key: str) -> StoredObject | None:
-    return await patiently(lambda: store.get(key))
 
 
 def _readable(table: Table, found: dict[FileKey, StoredObject | None], drift: Drift) -> list[pa.Table]:
@@ -178,7 +174,7 @@ async def write_file(store: Store, file: NewFile) -> None:
             await patience.bear(why)
         except PreconditionFailed as why:
             # A try that was not answered may have been ours.
-            stat = await patiently(lambda: store.head(file.key))
+            stat = await patiently(store.head, file.key)
             if stat is None or dict(stat.metadata) != metadata:
                 raise ChangedMeanwhileError(
                     f"{file.key} was changed by somebody else since it was compared: run the command again"

@@ -24,7 +24,7 @@ class Shape(NamedTuple):
 
 async def recorded_shape(store: Store) -> Shape | None:
     """Return the shape that a lake was begun with; None for a new one."""
-    found = await patiently(lambda: store.get(LAYOUT_KEY))
+    found = await patiently(store.get, LAYOUT_KEY)
     return _shape(orjson.loads(found.body)) if found else None
 
 

@@ -56,23 +56,18 @@ class Store(Protocol):
 
     async def get(self, key: str) -> StoredObject | None:
         """Return the object, None when there is none."""
-        ...
 
     async def head(self, key: str) -> Stat | None:
         """Return what is known of the object, None when there is none."""
-        ...
 
     async def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with `prefix`, sorted."""
-        ...
 
     async def folders(self, prefix: str) -> list[str]:
         """Return the folders right below `prefix` (which ends with "/"), each ending with "/", sorted."""
-        ...
 
     async def put(self, key: str, body: bytes, metadata: Mapping[str, str], *, etag: str | None) -> str:
         """Write a whole object and return its ETag; PreconditionFailed unless `etag` is there (None: nothing)."""
-        ...
 
 
 class MemoryStore:
