@@ -11,15 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from streams.contract.cells import cell
+
 #: Rows that a table for people shows.
 SHOWN_ROWS: Final = 200
 #: Columns of a table that goes to a file or a pipe.
 FILE_WIDTH: Final = 160
 _NUMBERS: Final = ("INT", "DOUBLE", "FLOAT", "DECIMAL")
-#: What a spreadsheet would take for a formula.
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
-#: Marks that turn the direction of what follows; a name must not rearrange its neighbours.
-_DIRECTION_MARKS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def show(names: list[str], types: list[str], rows: list[tuple[Any, ...]]) -> None:
@@ -43,7 +41,7 @@ def write_csv(file: TextIO, names: list[str], rows: Iterable[tuple[Any, ...]]) -
     writer = csv.writer(file)
     writer.writerow(names)
     for row in rows:
-        writer.writerow([f"'{cell}" if _is_formula(cell) else cell for cell in row])
+        writer.writerow(map(cell, row))
 
 
 def to_table(names: list[str], types: list[str], rows: list[tuple[Any, ...]]) -> Table:
@@ -53,26 +51,17 @@ def to_table(names: list[str], types: list[str], rows: list[tuple[Any, ...]]) ->
     for name, is_number in zip(names, numeric, strict=True):
         table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(visible(cell), style="dim" if cell is None else "") for cell in row))
+        table.add_row(*(Text(visible(value), style="dim" if value is None else "") for value in row))
     return table
 
 
-def visible(cell: object) -> str:
+def visible(value: object) -> str:
     """Return a cell as text that cannot steer a terminal."""
-    if cell is None:
+    if value is None:
         return "null"
-    if isinstance(cell, int) and not isinstance(cell, bool):
-        return f"{cell:,}"
-    return "".join(character if _is_harmless(character) else _escaped(character) for character in str(cell))
-
-
-def _is_harmless(character: str) -> bool:
-    return (character.isprintable() or character == "\u200d") and character not in _DIRECTION_MARKS
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
-
-
-def _is_formula(cell: object) -> bool:
-    return isinstance(cell, str) and cell.startswith(_FORMULA_STARTS)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    # Marks that turn the direction of what follows are not printable either; \u200d joins parts of an emoji.
+    return "".join(
+        one if one.isprintable() or one == "\u200d" else one.encode("unicode_escape").decode() for one in str(value)
+    )

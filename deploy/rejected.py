@@ -22,6 +22,7 @@ import aiohttp
 import orjson
 from aiokafka.errors import KafkaError
 
+from athena.output import visible
 from deploy.errors import DeployError
 from deploy.local import endpoints
 from deploy.rejects import MARK, NoEventError, Reject, batches, change, event_of, groups, moment, read
@@ -91,11 +92,11 @@ async def _list(args: argparse.Namespace) -> int:
         _say("nothing was rejected")
     found = groups(rejects)
     for group in found[:_SHOWN_REASONS]:
-        _say(f"{group.count:>7}  {_safe(group.reason)}  ({_at(group.first_ms)} to {_at(group.last_ms)})")
+        _say(f"{group.count:>7}  {visible(group.reason)}  ({_at(group.first_ms)} to {_at(group.last_ms)})")
     if len(found) > _SHOWN_REASONS:
         _say(f"         … and {len(found) - _SHOWN_REASONS} more reasons")
     for one in newest:
-        _say(f"offset {one.offset}  {_at(one.at_ms)}  {_safe(one.reason)}  client {_safe(one.client or '-')}")
+        _say(f"offset {one.offset}  {_at(one.at_ms)}  {visible(one.reason)}  client {visible(one.client or '-')}")
     return 0
 
 
@@ -124,7 +125,7 @@ async def _replay(args: argparse.Namespace) -> int:
     plan = _plan(await _chosen(args), dict(args.changes), set() if args.again else done.offsets)
     if not args.json:
         for one in plan.refused:
-            _say(f"offset {one['offset']} stays: the gateway would refuse it again: {_safe(one['why'])}")
+            _say(f"offset {one['offset']} stays: the gateway would refuse it again: {visible(one['why'])}")
         _say(
             f"{len(plan.events)} events to replay, {plan.replayed_before} were replayed before, "
             f"{len(plan.refused)} cannot be taken"
@@ -137,7 +138,7 @@ async def _replay(args: argparse.Namespace) -> int:
         _say(orjson.dumps({"accepted": accepted, "errors": errors, **told}).decode())
     else:
         for error in errors:
-            _say(f"the gateway refused: {_safe(str(error))}")
+            _say(f"the gateway refused: {visible(str(error))}")
         _say(f"{accepted} events were accepted; those that had come before count as duplicates")
     return 1 if errors else 0
 
@@ -191,7 +192,7 @@ async def _post_batch(session: aiohttp.ClientSession, url: str, batch: list[dict
         except (aiohttp.ClientError, TimeoutError) as error:
             said = repr(error)
         await asyncio.sleep(0.5 * 2**attempt)
-    raise DeployError(f"{url} did not take the events ({_safe(said)}); what it took before is noted, run this again")
+    raise DeployError(f"{url} did not take the events ({visible(said)}); what it took before is noted, run this again")
 
 
 def _authorization() -> dict[str, str]:
@@ -240,11 +241,6 @@ def _gateway(args: argparse.Namespace) -> str:
 
 def _at(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1_000, UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def _safe(text: str) -> str:
-    """Return a text without characters that could steer a terminal."""
-    return "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in text)
 
 
 def _say(line: str) -> None:

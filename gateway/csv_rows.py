@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
-#: A cell that begins with one of these may be run by a spreadsheet; quotes around it do not help.
-_RUNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+from streams.contract.cells import cell
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
@@ -16,12 +15,5 @@ def to_csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(columns)
-    writer.writerows([_cell(row[name]) for name in columns] for row in rows)
+    writer.writerows([cell(row[name]) for name in columns] for row in rows)
     return out.getvalue()
-
-
-def _cell(value: object) -> object:
-    """Return a value as it may stand in a cell: a text that could be run gets an apostrophe in front."""
-    if isinstance(value, str) and value.lstrip(" \u00a0").startswith(_RUNS):
-        return f"'{value}"
-    return value

@@ -117,9 +117,9 @@ def test_json_holds_every_value(stack: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_csv_disarms_formulas_in_text_and_leaves_numbers(stack: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(stack, "--csv", "SELECT '=1+1' AS a, -5 AS b, 'x,\"y' AS c") == 0
+    assert run(stack, "--csv", "SELECT '=1+1' AS a, -5 AS b, 'x,\"y' AS c, ' =1' AS d, '\uff1d1' AS e") == 0
 
-    assert capsys.readouterr().out == 'a,b,c\r\n\'=1+1,-5,"x,""y"\r\n'
+    assert capsys.readouterr().out == 'a,b,c,d,e\r\n\'=1+1,-5,"x,""y",\' =1,\'\uff1d1\r\n'
 
 
 def test_table_shows_control_characters_and_markup_as_text(stack: Path, capsys: pytest.CaptureFixture[str]) -> None:
