@@ -19,7 +19,7 @@ VIEWS_FILE: Final = FOLDER / "views.sql"
 
 _SECTION: Final = re.compile(r"--\s*@section\s+(\w+)\s*")
 _NAME: Final = re.compile(
-    r"CREATE\s+(?:(?P<table>EXTERNAL\s+TABLE)(?:\s+IF\s+NOT\s+EXISTS)?|OR\s+REPLACE\s+VIEW)\s+`?(?P<name>\w+)`?\s",
+    r"CREATE\s+(?:EXTERNAL\s+TABLE(?:\s+IF\s+NOT\s+EXISTS)?|OR\s+REPLACE\s+VIEW)\s+`?(\w+)`?\s",
     re.IGNORECASE,
 )
 _PLACEHOLDER: Final = re.compile(r"\{\{(\w+)\}\}")
@@ -34,8 +34,6 @@ class Statement:
     """One CREATE statement of a file, without comments and without its semicolon."""
 
     section: str
-    #: "table" or "view".
-    kind: str
     name: str
     text: str
 
@@ -47,8 +45,7 @@ def statements(script: str) -> list[Statement]:
         match = _NAME.match(text)
         if match is None:
             raise StatementError(f"neither a table nor a view is created by: {text[:80]!r}")
-        kind = "table" if match["table"] else "view"
-        found.append(Statement(section=section, kind=kind, name=match["name"], text=text))
+        found.append(Statement(section=section, name=match[1], text=text))
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from streams.contract.event import FORGOTTEN_PREFIX, REQUIRED_BY_TYPE, split_lines
+from streams.contract.event import FORGOTTEN_PREFIX, REQUIRED_BY_TYPE
 
 _DIGEST_BYTES: Final = 16
 #: Stands for a value that is there, but of a type that does not count.
@@ -22,34 +22,14 @@ _ODD: Final = False
 _NOTHING: Final = b"{}"
 
 
-class Pseudonyms:
-    """Replacements for one client's ids; nobody can make them again without the key."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def of(self, field: str, value: str) -> str:
-        """Return the replacement of a value: equal for equal within a field, and to no other."""
-        digest = hashlib.blake2b(f"{field}\0{value}".encode(), key=self._key, digest_size=_DIGEST_BYTES)
-        return digest.hexdigest()
-
-    def client(self, value: str) -> str:
-        """Return the replacement of a client's id, which has no row of its own in any table."""
-        return FORGOTTEN_PREFIX + self.of("client", value)
-
-
 class Anonymiser:
     """Takes one client out of lines."""
 
     def __init__(self, client_id: str, key: bytes) -> None:
         self._client_id = client_id
-        self._pseudonyms = Pseudonyms(key)
+        self._key = key
         # In a line that is no JSON the id may stand as it is or escaped.
         self._spellings = {client_id.encode(), orjson.dumps(client_id)[1:-1]}
-
-    def content(self, text: bytes) -> tuple[bytes, int]:
-        r"""Return an object's lines without the client, each ending with `\n`, and how many were its."""
-        return self.lines(split_lines(text))
 
     def lines(self, lines: list[bytes]) -> tuple[bytes, int]:
         r"""Return lines without the client, each ending with `\n`, and how many were its."""
@@ -73,7 +53,7 @@ class Anonymiser:
             return orjson.dumps(self._anonymous(fields))
         if session == self._client_id:
             # Another client's line, from the same browser profile.
-            return orjson.dumps({**fields, "client_session_id": self._pseudonyms.client(session)})
+            return orjson.dumps({**fields, "client_session_id": self._forgotten(session)})
         return line
 
     def _anonymous(self, fields: dict[str, Any]) -> dict[str, Any]:
@@ -81,19 +61,28 @@ class Anonymiser:
         for name, value in fields.items():
             if name in _CLIENT_IDS:
                 if isinstance(value, str) and value:
-                    kept[name] = self._pseudonyms.client(value)
+                    kept[name] = self._forgotten(value)
             elif name in _IDS:
                 if isinstance(value, str):
                     # An empty id is an id, an empty epoch is none.
-                    kept[name] = self._pseudonyms.of(name, value) if value or name == "event_id" else value
+                    kept[name] = self._pseudonym(name, value) if value or name == "event_id" else value
             elif name == "tab_id":
                 # Whatever it is, that it is there makes the line valid.
-                kept[name] = None if value is None else self._pseudonyms.of(name, repr(value))
+                kept[name] = None if value is None else self._pseudonym(name, repr(value))
             elif (rule := _KEPT.get(name)) is not None and (value is None or rule(value)):
                 kept[name] = value
             elif name in _DEMANDED:
                 kept[name] = _ODD
         return kept
+
+    def _pseudonym(self, field: str, value: str) -> str:
+        """Return what stands for a value: equal for equal within a field, never made again without the key."""
+        digest = hashlib.blake2b(f"{field}\0{value}".encode(), key=self._key, digest_size=_DIGEST_BYTES)
+        return digest.hexdigest()
+
+    def _forgotten(self, client_id: str) -> str:
+        """Return what stands for a client's id; it has no row of its own in any table."""
+        return FORGOTTEN_PREFIX + self._pseudonym("client", client_id)
 
 
 def _id(fields: dict[str, Any], name: str) -> str | None:

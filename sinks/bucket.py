@@ -155,4 +155,4 @@ def _status(error: ClientError) -> int:
 
 
 def _stat(answer: Any) -> Stat:  # noqa: ANN401 -- boto3's answers to GET and HEAD share these fields, not a type
-    return Stat(etag=answer["ETag"], metadata=answer["Metadata"], size=answer["ContentLength"])
+    return Stat(etag=answer["ETag"], metadata=answer["Metadata"])

@@ -87,7 +87,7 @@ class FolderStore:
             return None
         etag = content_hash(body)
         metadata = self._metadata(key).get(etag, {})
-        return StoredObject(body=body, stat=Stat(etag=etag, metadata=metadata, size=len(body)))
+        return StoredObject(body=body, stat=Stat(etag=etag, metadata=metadata))
 
     def _write(self, key: str, body: bytes, metadata: Mapping[str, str], etag: str | None) -> str:
         with self._locked():

@@ -20,6 +20,7 @@ from sinks.provenance import ChunkProvenance
 from sinks.rebuild_lines import content, foreign_lines
 from sinks.rebuild_sources import PROCESSED
 from sinks.store import PreconditionFailed, Store, StoredObject, StoreUnavailable
+from streams.contract.event import split_lines
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _AT_ONCE: Final = 4
@@ -124,10 +125,7 @@ def _is_final(key: str, stored: StoredObject, bound: Bound) -> bool:
 
 def _without(key: str, body: bytes, anonymiser: Anonymiser) -> tuple[bytes, int]:
     text = content(key, body)
-    if ChunkKey.parse(key) is None:
-        new, lines = anonymiser.lines(foreign_lines(text))
-    else:
-        new, lines = anonymiser.content(text)
+    new, lines = anonymiser.lines((foreign_lines if ChunkKey.parse(key) is None else split_lines)(text))
     return (_gzip(new) if body.startswith(_GZIP_MAGIC) else new), lines
 
 

@@ -22,9 +22,8 @@ _WORTH_PROCESSES: Final = 8 * 1024 * 1024
 class PartWriters:
     """A context in which the parts of `objects` objects are written, no more at a time than memory is meant for."""
 
-    def __init__(self, objects: int, worth_processes: int = _WORTH_PROCESSES) -> None:
+    def __init__(self, objects: int) -> None:
         self._objects: Final = objects
-        self._worth_processes: Final = worth_processes
         self._workers: Final = os.cpu_count() or 1
         self._gate: Final = asyncio.Semaphore(self._workers * _IN_HAND)
         self._thread: Final = ThreadPoolExecutor(1)
@@ -44,7 +43,7 @@ class PartWriters:
     def _pool(self) -> Executor:
         if self._processes is None:
             # As if the others were as large as those that were read.
-            if self._read_bytes / self._read * self._objects < self._worth_processes:
+            if self._read_bytes / self._read * self._objects < _WORTH_PROCESSES:
                 return self._thread
             # Not forked: this process has threads.
             spawn = multiprocessing.get_context("spawn")

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from sinks.progress import Report
 from sinks.rebuild_part import Reading
@@ -23,13 +22,6 @@ class BusyError(Exception):
     """Two commands work on one day."""
 
 
-class Counted(NamedTuple):
-    """A day that is counted; `recount` holds its rows."""
-
-    recount: Recount
-    beyond: Beyond
-
-
 @asynccontextmanager
 async def counted(  # noqa: PLR0913 - what a count is made of
     objects: Sequence[Found],
@@ -40,8 +32,8 @@ async def counted(  # noqa: PLR0913 - what a count is made of
     folder: Path,
     report: Report,
     tables: Sequence[Table] = TABLES,
-) -> AsyncIterator[Counted]:
-    """Count a day; its tables are there as long as the context."""
+) -> AsyncIterator[tuple[Recount, Beyond]]:
+    """Count a day: its rows, there as long as the context, and what lies beyond them."""
     with _alone(folder):
         parts = Parts(folder / "parts", reading)
         count = len(objects)
@@ -52,7 +44,7 @@ async def counted(  # noqa: PLR0913 - what a count is made of
         try:
             report("counting")
             await asyncio.to_thread(recount.look_at, paths)
-            yield Counted(recount, await asyncio.to_thread(recount.judge, tables))
+            yield recount, await asyncio.to_thread(recount.judge, tables)
         finally:
             recount.close()
 

@@ -28,14 +28,14 @@ class OpenDayError(Exception):
     """A day that may still change cannot be rebuilt now."""
 
 
-async def check_sinks_are_down(stack: Stack, report: Report, wait_s: float = LEAVE_S) -> None:
+async def check_sinks_are_down(stack: Stack, report: Report) -> None:
     """Raise OpenDayError while sinks write files, or when that cannot be told.
 
     A worker with a name of its own stays in its group for one session after it has stopped.
     """
     group = f"{stack.group}-{SINKS_GROUP}"
     admin = AIOKafkaAdminClient(**client_options(stack.brokers))
-    deadline = time.monotonic() + wait_s
+    deadline = time.monotonic() + LEAVE_S
     try:
         await admin.start()
         while members := _members(await admin.describe_consumer_groups([group])):

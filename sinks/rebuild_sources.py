@@ -57,8 +57,6 @@ class Found(NamedTuple):
     #: Whether it is the reference's, and not a chunk of an archive of ours.
     foreign: bool
     etag: str
-    #: Bytes as stored.
-    size: int
     metadata: Mapping[str, str]
 
 
@@ -132,7 +130,7 @@ async def _look(wanted: Sequence[tuple[Source, str, str, bool]]) -> Findings:
             stat = await source.store.head(key)
         if stat is None:
             raise RawHoleError(f"{key} was listed and is gone: does another program delete raw objects?")
-        return Found(source, key, dt, foreign, stat.etag, stat.size, stat.metadata)
+        return Found(source, key, dt, foreign, stat.etag, stat.metadata)
 
     found = await asyncio.gather(*(look(*one) for one in wanted))
     continuity = Continuity()

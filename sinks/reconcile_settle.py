@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -148,7 +148,7 @@ async def _reach(log: Log, group: str, ends: Offsets, deadline: float, on_wait: 
                 f"group {group} is behind by records ({where}): is its stage running? See `watchtime status`; "
                 "with more time: --wait",
             )
-        on_wait(group, _names(behind), sum(behind.values()))
+        on_wait(group, ", ".join(sorted({partition.topic for partition in behind})), sum(behind.values()))
         await asyncio.sleep(_POLL_S)
 
 
@@ -156,7 +156,3 @@ def lag(ends: Mapping[TopicPartition, int], starts: Mapping[TopicPartition, int]
     """Return how many records of each partition are not passed; only partitions that are behind."""
     behind = {partition: end - committed.get(partition, starts.get(partition, 0)) for partition, end in ends.items()}
     return {partition: count for partition, count in behind.items() if count > 0}
-
-
-def _names(partitions: Iterable[TopicPartition]) -> str:
-    return ", ".join(sorted({partition.topic for partition in partitions}))

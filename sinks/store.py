@@ -39,8 +39,6 @@ class Stat:
 
     etag: str
     metadata: Mapping[str, str]
-    #: Bytes of content.
-    size: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +97,7 @@ class MemoryStore:
         found = self._objects.get(key)
         if (found.stat.etag if found else None) != etag:
             raise PreconditionFailed(f"{key} is not at ETag {etag}")
-        stat = Stat(etag=content_hash(body), metadata=dict(metadata), size=len(body))
+        stat = Stat(etag=content_hash(body), metadata=dict(metadata))
         self._objects[key] = StoredObject(body=body, stat=stat)
         return stat.etag
 

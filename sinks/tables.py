@@ -87,10 +87,6 @@ class DayTable:
         """Return the days with records that no snapshot has seen, newest day first."""
         return sorted((dt for dt, day in self._days.items() if day.unseen is not None), reverse=True)
 
-    def days(self) -> list[str]:
-        """Return the days held, oldest first."""
-        return sorted(self._days)
-
     def snapshot(self, dt: str) -> DaySnapshot:
         """Return the day's rows; its records count as unwritten until `written` is called."""
         day = self._days[dt]
@@ -125,21 +121,16 @@ class DayTable:
             if day and day.unseen is None and day.unwritten is None:
                 day.rows.pack()
 
-    def forget_before(self, oldest: str) -> list[str]:
-        """Drop days before `oldest`, and return them."""
-        gone = [dt for dt in self._days if dt < oldest]
-        for dt in gone:
+    def forget_before(self, oldest: str) -> None:
+        """Drop days before `oldest`."""
+        for dt in [dt for dt in self._days if dt < oldest]:
             del self._days[dt]
-        return gone
 
     def first_unwritten(self) -> int | None:
         """Return the lowest offset that is not known to be in a file; None when all are."""
-        return _lowest(offset for day in self._days.values() for offset in (day.unseen, day.unwritten))
+        offsets = (offset for day in self._days.values() for offset in (day.unseen, day.unwritten))
+        return min((offset for offset in offsets if offset is not None), default=None)
 
     def row_count(self) -> int:
         """Return how many rows are held."""
         return sum(len(day.rows) for day in self._days.values())
-
-
-def _lowest(offsets: Iterable[int | None]) -> int | None:
-    return min((offset for offset in offsets if offset is not None), default=None)

@@ -97,7 +97,8 @@ class LiveLake:
                 await self._put_chunk(store, p, chunks.open, "open")
         self._sum()
         for (topic, shard), rows in self._rows.items():
-            for dt in rows.days():
+            rows.retry()  # all days, not only those that changed since the last write
+            for dt in rows.changed():
                 await self._put_file(store, TABLE_BY_TOPIC[topic], shard, rows, dt)
 
     def _sum(self) -> None:

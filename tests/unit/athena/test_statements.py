@@ -86,7 +86,6 @@ def test_raw_has_the_columns_that_it_has_locally() -> None:
 
 def test_views_are_replaced_and_name_no_place() -> None:
     for view in statements(VIEWS_FILE.read_text()):
-        assert view.kind == "view"
         assert view.text.startswith(f"CREATE OR REPLACE VIEW {view.name} AS\nSELECT")
         assert not re.search(r"\{\{|s3:|;", view.text)
 
@@ -94,9 +93,8 @@ def test_views_are_replaced_and_name_no_place() -> None:
 def test_comments_and_semicolons_are_not_sent() -> None:
     (one,) = statements("-- @section a\n-- why\nCREATE EXTERNAL TABLE IF NOT EXISTS t (\n  -- what\n  a int\n);\n")
 
-    assert (one.section, one.kind, one.name, one.text) == (
+    assert (one.section, one.name, one.text) == (
         "a",
-        "table",
         "t",
         "CREATE EXTERNAL TABLE IF NOT EXISTS t (\n  a int\n)",
     )

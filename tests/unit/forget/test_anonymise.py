@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sinks.anonymise import Anonymiser
 from sinks.reconcile import Recount
 from streams.contract.days import dt_of_ms
-from streams.contract.event import FORGOTTEN_PREFIX
+from streams.contract.event import FORGOTTEN_PREFIX, split_lines
 from streams.contract.rows import CLIENT, TABLES
 from tests.plain_lines import take_in
 
@@ -44,7 +44,7 @@ USUAL = {
 
 
 def anonymised(fields, *, key=KEY, client=ME):
-    text, changed = Anonymiser(client, key).content(orjson.dumps(fields) + b"\n")
+    text, changed = Anonymiser(client, key).lines(split_lines(orjson.dumps(fields) + b"\n"))
     return orjson.loads(text), changed
 
 
@@ -88,7 +88,7 @@ def test_ids_are_equal_for_equal_within_a_field_and_a_key():
 def test_lines_of_others_keep_their_bytes():
     others = b'{"client_id": "x",  "client_session_id":"y","url":"https://a/%s"}\n' % ME.encode()
 
-    assert (others, 0) == Anonymiser(ME, KEY).content(others)
+    assert (others, 0) == Anonymiser(ME, KEY).lines(split_lines(others))
 
 
 def test_the_session_id_goes_from_the_lines_of_another_install_of_the_same_profile():
@@ -103,7 +103,7 @@ def test_the_session_id_goes_from_the_lines_of_another_install_of_the_same_profi
 def test_a_broken_line_that_names_the_client_stays_broken_and_says_nothing(spelling):
     broken = b'{"client_id":"' + spelling + b'","url":"https://cut o'
 
-    text, changed = Anonymiser(ME, KEY).content(broken + b"\n" + b"not json\n")
+    text, changed = Anonymiser(ME, KEY).lines(split_lines(broken + b"\n" + b"not json\n"))
 
     assert (text, changed) == (b"{}\nnot json\n", 1)
 
@@ -112,7 +112,7 @@ def test_an_id_that_is_escaped_in_its_line_is_found():
     escaped = json.dumps(USUAL, ensure_ascii=True).encode()
     assert ME.encode() not in escaped
 
-    _, changed = Anonymiser(ME, KEY).content(escaped + b"\n")
+    _, changed = Anonymiser(ME, KEY).lines(split_lines(escaped + b"\n"))
 
     assert changed == 1
 
