@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-import contextlib
 import hmac
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -23,8 +21,6 @@ from gateway.settings import Settings
 from gateway.tokens import TokenError
 from gateway.watched_file import WatchedFile
 
-#: How often the files of keys and lists are looked at, seconds.
-RELOAD_S: Final = 1.0
 #: Limits that hold by default where authentication is on, requests a second.
 _INSTALL_RATE: Final = 5
 _ADDRESS_RATE: Final = 50
@@ -83,8 +79,6 @@ class Access:
     def address_of(self, request: web.Request) -> str:
         """Return the address of the client, whom a trusted proxy names."""
         peer = request.remote or ""
-        if not self._proxies:
-            return peer
         return client_address(peer, request.headers.getall("X-Forwarded-For", []), self._proxies)
 
     def invited(self, code: str) -> bool:
@@ -103,20 +97,6 @@ class Access:
             raise _too_many(wait_s, "viewer")
         headers = {"WWW-Authenticate": 'Basic realm="Watchtime", charset="UTF-8"'}
         raise Refusal(401, "Not let in: name and password are needed", "viewer", headers)
-
-    async def run(self, _: web.Application) -> AsyncIterator[None]:
-        """Take changed files while the application runs."""
-
-        async def reload() -> None:
-            while True:
-                await asyncio.sleep(RELOAD_S)
-                self.refresh()
-
-        task = asyncio.create_task(reload())
-        yield
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
     def refresh(self) -> None:
         """Take files that have changed."""

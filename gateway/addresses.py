@@ -13,10 +13,6 @@ class Proxies:
         """Take a list; ValueError names the entry that is neither."""
         self._networks = [ipaddress.ip_network(one, strict=False) for one in named]
 
-    def __bool__(self) -> bool:
-        """Whether there are any."""
-        return bool(self._networks)
-
     def __contains__(self, address: object) -> bool:
         """Whether an address is one of them."""
         try:

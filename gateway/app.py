@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -70,7 +72,7 @@ def build_app(
 
     app = web.Application(middlewares=[guard(settings, metrics, connections)])
     app[METRICS], app[ACCESS], app[CONNECTIONS], app[SETTINGS] = metrics, access, connections, settings
-    app.cleanup_ctx.extend((publisher_runs, access.run, connections.run))
+    app.cleanup_ctx.extend((publisher_runs, _each_second(access.refresh), _each_second(connections.sweep)))
     if tracing is not None:
         app.cleanup_ctx.append(tracing.run)
     app.router.add_post("/ingest", ingest.handle if tracing is None else tracing.handler(ingest.handle))
@@ -122,6 +124,24 @@ def site(
 ) -> GuardedSite:
     """Return the place where an application's runner listens; with `sock` on that one, of this host and port."""
     return GuardedSite(runner, runner.app[CONNECTIONS], (host, port), backlog, sock)
+
+
+def _each_second(act: Callable[[], None]) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Return what does something once a second while an application runs."""
+
+    async def run(_: web.Application) -> AsyncIterator[None]:
+        async def repeat() -> None:
+            while True:
+                await asyncio.sleep(1.0)
+                act()
+
+        task = asyncio.create_task(repeat())
+        yield
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    return run
 
 
 async def _preflight(request: web.Request) -> web.Response:

@@ -8,11 +8,10 @@ transport and aiohttp's protocol, hands everything on, and keeps a deadline for 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Final, cast
 
 from aiohttp import web
@@ -31,7 +30,6 @@ _TOO_LONG: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json; charset=utf-8\r\n"
     b"Connection: close\r\nContent-Length: %d\r\n\r\n%b"
 ) % (len(_TOO_LONG_BODY), _TOO_LONG_BODY)
-_SWEEP_S: Final = 1.0
 _PER_ADDRESS: Final = 200
 
 Factory = Callable[[], asyncio.Protocol]
@@ -49,10 +47,6 @@ class Connections:
         self._refused = refused
         self._guarded: dict[object, Guarded] = {}
         self._by_address: Counter[str] = Counter()
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self._guarded)
 
     def admit(self, address: str) -> bool:
         """Whether one more connection from an address may stay."""
@@ -104,20 +98,6 @@ class Connections:
         """Turn away a request whose headers are too long together."""
         self._refused("headers_bytes")
         connection.say(_TOO_LONG)
-
-    async def run(self, _: web.Application) -> AsyncIterator[None]:
-        """Sweep while the application runs."""
-
-        async def sweeping() -> None:
-            while True:
-                await asyncio.sleep(_SWEEP_S)
-                self.sweep()
-
-        task = asyncio.create_task(sweeping())
-        yield
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 class Guarded(asyncio.Protocol):

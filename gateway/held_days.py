@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, WATCH_COUNTERS, 
 
 TABLES: Final = (VIDEO, CHANNEL, HOUR, INGEST)
 #: Counters of a day's totals.
-TOTALS: Final = ("watch_ms", *WATCH_COUNTERS)
+_TOTALS: Final = ("watch_ms", *WATCH_COUNTERS)
 _BY_TOPIC: Final = {table.topic: table for table in TABLES}
 #: Newest days of which all of the wanted rows are held; of older ones a part.
 _NEWEST_DAYS: Final = 2
@@ -143,11 +143,6 @@ class HeldDays:
         held = self._days.get(dt)
         return (len(held[table.kind].by_id), held[table.kind].cut) if held else (0, False)
 
-    def totals(self, dt: str) -> dict[str, int]:
-        """Return the sums of a day over its hours."""
-        hours = self.rows(HOUR, dt, 24)
-        return {name: sum(hour[name] for hour in hours) for name in TOTALS}
-
     def counted(self) -> int:
         """Return how many events all days count."""
         read = itemgetter(0)  # total_events
@@ -164,6 +159,11 @@ class HeldDays:
 
     def _most_of(self, dt: str) -> int:
         return self._most if dt in self._newest else max(self._most // _OLDER_PART, 1)
+
+
+def totals_of(hours: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the sums over a day's rows of hours."""
+    return {name: sum(hour[name] for hour in hours) for name in _TOTALS}
 
 
 def _values(table: Table, value: bytes) -> tuple[Any, ...]:

@@ -67,10 +67,10 @@ class Intake:
 
 
 class RejectedLimit:
-    """At most `limit` in any minute, so that a broken client cannot fill the topic. Times are seconds of any clock."""
+    """So few in any minute that a broken client cannot fill the topic. Times are seconds of any clock."""
 
-    def __init__(self, limit: int = MAX_REJECTED_PER_MINUTE) -> None:
-        self._taken: deque[float] = deque(maxlen=limit)
+    def __init__(self) -> None:
+        self._taken: deque[float] = deque(maxlen=MAX_REJECTED_PER_MINUTE)
 
     def take(self, now_s: float) -> bool:
         """Whether one more may be recorded now."""

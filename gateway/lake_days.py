@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from gateway.held_days import TABLES, TOTALS
+from gateway.held_days import TABLES
 from gateway.lake_store import LakeError, LakeStore, open_lake
 from streams.contract.days import FILE_DAYS, dt_of_ms, shift_dt
-from streams.contract.rows import HOUR, INGEST, Table
+from streams.contract.rows import INGEST, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,22 +55,14 @@ class LakeDay:
         rows, cut = self._tables[table.kind]
         return rows.num_rows, cut
 
-    def totals(self) -> dict[str, int]:
-        """Return the sums of the day over its hours."""
-        hours = self.rows(HOUR, 24)
-        return {name: sum(hour[name] for hour in hours) for name in TOTALS}
-
 
 class LakeDays:
     """The days of a lake."""
 
-    def __init__(
-        self, url: str, endpoint: str, most: int, *, open_store: Callable[[str, str], LakeStore] = open_lake
-    ) -> None:
+    def __init__(self, url: str, endpoint: str, most: int) -> None:
         self._url = url
         self._endpoint = endpoint
         self._most = most
-        self._open = open_store
         self._store: LakeStore | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lake")
         self._known: list[str] = []
@@ -169,7 +161,7 @@ class LakeDays:
 
     def _opened(self) -> LakeStore:
         if self._store is None:
-            self._store = self._open(self._url, self._endpoint)
+            self._store = open_lake(self._url, self._endpoint)
         return self._store
 
     def _read_day(self, dt: str) -> LakeDay:

@@ -24,14 +24,14 @@ from gateway.access import Access
 from gateway.answers import JsonAnswer, Refusal
 from gateway.audience import Audience
 from gateway.csv_rows import to_csv
-from gateway.held_days import TABLES
+from gateway.held_days import TABLES, totals_of
 from gateway.lake_days import LakeDay
 from gateway.lake_store import LakeError
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.shown_days import TOPICS, Day, LoadingError, ShownDays
 from gateway.views import Views
-from streams.contract.rows import Table
+from streams.contract.rows import HOUR, Table
 
 _BY_KIND: Final[dict[str, Table]] = {table.kind: table for table in TABLES}
 _EVERY_S: Final = 1.0
@@ -44,7 +44,6 @@ _DEFAULT_LIMIT: Final = 100
 MOST_ROWS: Final = 1_000_000
 _WHOLE: Final = re.compile("[0-9]{1,7}")
 _LONGEST_SEARCH: Final = 256
-_DAY_LENGTH: Final = len("2026-01-31")
 
 log = structlog.get_logger(__name__)
 
@@ -115,7 +114,7 @@ class Live:
         await self._load(None)
         held = self._reader.days
         body = [
-            {"dt": dt, "from": source, **(held.totals(dt) if source == TOPICS else {})}
+            {"dt": dt, "from": source, **(totals_of(held.rows(HOUR, dt, 24)) if source == TOPICS else {})}
             for dt in self._days.days()
             for source in (self._days.source(dt),)
         ]
@@ -231,7 +230,7 @@ def _day(request: web.Request) -> str | None:
     if not text:  # a form sends what was left blank
         return None
     try:
-        if len(text) == _DAY_LENGTH and datetime.date.fromisoformat(text).isoformat() == text:
+        if datetime.date.fromisoformat(text).isoformat() == text:
             return text
     except ValueError:
         pass

@@ -1,7 +1,7 @@
 """JSON Schemas of what goes in and what comes out, made from the contract's own constants. Pure.
 
 `python -m gateway.schemas FOLDER` writes them and the AsyncAPI document; a test holds the files in docs/schemas to
-them. They only ever grow: see `breaks`.
+them. They only ever grow: a test refuses a change that would break who writes or reads them.
 """
 
 from __future__ import annotations

@@ -27,9 +27,6 @@ class Day(Protocol):
     def count(self, table: Table) -> tuple[int, bool]:
         """Return how many rows are held, and whether there are more."""
 
-    def totals(self) -> dict[str, int]:
-        """Return the sums of the day."""
-
 
 class TopicDay:
     """A day as held from the topics."""
@@ -45,10 +42,6 @@ class TopicDay:
     def count(self, table: Table) -> tuple[int, bool]:
         """Return how many rows are held, and whether there are more."""
         return self._days.count(table, self._dt)
-
-    def totals(self) -> dict[str, int]:
-        """Return the sums of the day."""
-        return self._days.totals(self._dt)
 
 
 class LoadingError(Exception):

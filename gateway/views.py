@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from gateway.held_days import totals_of
 from gateway.lake_store import LakeError
 from gateway.shown_days import ShownDays
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO
@@ -63,9 +64,10 @@ class Views:
             return about | {"loading": day}
         if isinstance(day, LakeError):
             return about | {"error": f"The files of this day cannot be read: {day}"}
+        hours = day.rows(HOUR, 24)
         return about | {
-            "totals": day.totals(),
-            "hours": day.rows(HOUR, 24),
+            "totals": totals_of(hours),
+            "hours": hours,
             "videos": day.rows(VIDEO, TOP),
             "channels": day.rows(CHANNEL, TOP),
             "held": {table.kind: day.count(table) for table in (VIDEO, CHANNEL)},

@@ -20,7 +20,6 @@ class WatchedFile(Generic[T]):
         self._path = path
         self._parse = parse
         self._missing = missing
-        self._seen: object = object()
         self._seen, self.value = self._read()
 
     def refresh(self) -> None:

@@ -103,9 +103,7 @@ class Workers:
         loop, wait_s = asyncio.get_running_loop(), _FIRST_WAIT_S
         while not self._stop.is_set():
             environ = {**self._environ, FILES_VARIABLE: ",".join(map(str, files))}
-            command = (
-                [sys.executable, "-P", "-m", "gateway"] if sys.flags.safe_path else [sys.executable, "-m", "gateway"]
-            )
+            command = [sys.executable, *(["-P"] if sys.flags.safe_path else []), "-m", "gateway"]
             process = await asyncio.create_subprocess_exec(*command, env=environ, pass_fds=files)
             self._running.add(process)
             if self._stop.is_set():

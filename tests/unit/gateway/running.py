@@ -85,7 +85,7 @@ class Gateway:
 
     async def alone(self) -> None:
         """Return when nobody is connected any more."""
-        while len(self.connections):  # noqa: ASYNC110 - as above
+        while self.connections._guarded:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.001)
 
     def records(self, topic: str = topics.EVENTS) -> list[Record]:
