@@ -40,6 +40,8 @@ AWKWARD_NAMES: Final = (
 )
 #: Video ids beside the usual eleven characters; the contract allows any text up to 128 code points.
 AWKWARD_VIDEO_IDS: Final = ("a|b", '"quoted"', "<i>x</i>", "видео", "2026-01-01|video|x|3", "v" * 128, "a\u2028b", "0")
+_VIDEOS: Final = 2_000
+_CHANNELS: Final = 300
 _ID_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _WORDS: Final = ("blue", "daily", "lab", "north", "studio", "cook", "garden", "rail", "chess", "radio", "lens", "peak")
 
@@ -66,17 +68,17 @@ class Video:
 class Catalogue:
     """Videos of many channels; `pick` draws one, popular ones far more often."""
 
-    def __init__(self, seed: int, videos: int = 2_000, channels: int = 300) -> None:
-        """Draw `videos` videos over `channels` channels; the same seed gives the same catalogue."""
+    def __init__(self, seed: int) -> None:
+        """Draw videos and their channels; the same seed gives the same catalogue."""
         rng = random.Random(f"catalogue {seed}")  # noqa: S311 - simulation, no secrets
-        owners = [_channel(rng, number) for number in range(channels)]
+        owners = [_channel(rng, number) for number in range(_CHANNELS)]
         rng.shuffle(owners)
-        owner_weights = _zipf(channels)
+        owner_weights = _zipf(_CHANNELS)
         self.videos: Final = [
-            _video(rng, number, rng.choices(owners, cum_weights=owner_weights)[0]) for number in range(videos)
+            _video(rng, number, rng.choices(owners, cum_weights=owner_weights)[0]) for number in range(_VIDEOS)
         ]
         rng.shuffle(self.videos)
-        self._weights: Final = _zipf(videos)
+        self._weights: Final = _zipf(_VIDEOS)
 
     def pick(self, rng: random.Random) -> Video:
         """Draw one video by popularity."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ from streams.contract.keys import PartialKey, decode_daily_key, partition_of
 from streams.contract.rows import CLIENT
 from streams.contract.topics import CONTROL_FORGET, CONTROL_HEADER, EVENTS, PARTIALS, STATE
 from streams.restore import committed_reader, read_compacted
-from streams.state_records import MARKER_KEY, Share, decode, is_piece_key
+from streams.state_records import Share, decode, is_piece_key
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ async def bury_old_shares(brokers: Address, client_id: str, control: ControlReco
 
 
 def _is_old_share(key: bytes, value: bytes, client_id: str, control: ControlRecord) -> bool:
-    if key == MARKER_KEY or key.startswith(b"_") or is_piece_key(key):
+    if key.startswith(b"_") or is_piece_key(key):
         return False
     place = PartialKey.decode(key)
     if (place.kind, place.row_id) != (CLIENT.kind, client_id):
@@ -72,14 +71,13 @@ async def bury_old_rows(brokers: Address, client_id: str, *, summed: bool) -> tu
     left there is of a client that has come back.
     """
     oldest_summed = shift_dt(dt_of_ms(time.time_ns() // 1_000_000), -TOTALS_DAYS)
-    stays: Callable[[str], bool] = lambda dt: summed and dt >= oldest_summed  # noqa: E731 - one line is clearer here
     buried, kept = [], set()
     for partition, rows in (await last_values(brokers, CLIENT.topic)).items():
         for key in rows:
             dt, row_id = decode_daily_key(key)
             if row_id != client_id:
                 continue
-            if stays(dt):
+            if summed and dt >= oldest_summed:
                 kept.add(dt)
             else:
                 buried.append((partition, key))

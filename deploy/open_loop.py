@@ -8,6 +8,7 @@ What is not acknowledged is sent again, byte for byte, as the extension does.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from collections import deque
@@ -93,7 +94,7 @@ class OpenLoop:
         self._audience: Final = Audience(plan.seed, plan.clients, _now_ms(), strays=plan.strays)
         self._queues: Final[dict[int, deque[_Post]]] = {}
         self._tasks: Final[set[asyncio.Task[None]]] = set()
-        self._next_number = 0
+        self._numbers: Final = itertools.count(1)
         self._stopped = False
 
     def stop(self) -> None:
@@ -140,11 +141,7 @@ class OpenLoop:
         events = self._audience.take(client, size, _now_ms())
         # A lone event may come without its list.
         body = orjson.dumps(events[0] if size == 1 and self._rng.random() < 0.5 else {"events": events})  # noqa: PLR2004
-        return _Post(number=self._number(), client=client, due=due, events=size, body=body)
-
-    def _number(self) -> int:
-        self._next_number += 1
-        return self._next_number
+        return _Post(number=next(self._numbers), client=client, due=due, events=size, body=body)
 
     def _enqueue(self, session: aiohttp.ClientSession, post: _Post) -> None:
         queue = self._queues.get(post.client)
@@ -166,7 +163,7 @@ class OpenLoop:
                 due = asyncio.get_running_loop().time()
                 queue.append(
                     _Post(
-                        number=self._number(),
+                        number=next(self._numbers),
                         client=client,
                         due=due,
                         events=post.events,

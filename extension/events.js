@@ -59,7 +59,6 @@ const MAX_CODE_POINTS = /** @type {const} */ ({
  * @property {string} [flush_reason]
  * @property {"pause" | "ended" | "navigate" | "leave_watch" | "unknown"} [reason]
  * @property {string} [new_state]
- * @property {string} [player_state]
  * @property {string} [context_type]
  *
  * @typedef {object} Sender who speaks, added by the service worker
@@ -82,7 +81,7 @@ const MAX_CODE_POINTS = /** @type {const} */ ({
  */
 export function wireEvent(event, sender) {
   /** @type {Record<string, unknown>} */
-  const wire = { schema: SCHEMA, event_id: "" };
+  const wire = { event_id: "" };
   for (const [name, value] of Object.entries({ ...event, ...sender })) {
     if (value === undefined || value === null) {
       continue;

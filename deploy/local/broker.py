@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
+import secrets
 import shlex
 import shutil
 import subprocess
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,18 +130,13 @@ def prepare(place: BrokerPlace, cache: Cache) -> None:
     # A format that was interrupted leaves a folder without meta.properties, which is written last.
     shutil.rmtree(place.folder / "data", ignore_errors=True)
     # May begin with a dash, hence one argument with "=" below.
-    cluster_id = place.cluster_id or new_cluster_id()
+    cluster_id = place.cluster_id or secrets.token_urlsafe(16)
     command = [*_java(place, cache), "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
     done = subprocess.run(  # noqa: S603 - fixed command
         [*command, "--config", str(config), *place.format_arguments], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise BrokerError(f"formatting {place.folder / 'data'} failed:\n{done.stdout}{done.stderr}")
-
-
-def new_cluster_id() -> str:
-    """Return an id that no other cluster has."""
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
 async def is_ready(brokers: Address) -> bool:

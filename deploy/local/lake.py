@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import boto3
 
 from deploy.local.s3 import Keys, client
-
-ANALYTICS: Final = "analytics/"
+from sinks.keys import ANALYTICS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import secrets
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from deploy.local.broker import LocalBroker, new_cluster_id
+from deploy.local.broker import LocalBroker
 from deploy.local.cache import Cache
 from deploy.local.ports import LOOPBACK
 
@@ -29,7 +30,7 @@ class Cluster:
         voters = ",".join(
             f"{number + 1}@{LOOPBACK}:{broker.place.controller_port}" for number, broker in enumerate(self.brokers)
         )
-        cluster_id = new_cluster_id()
+        cluster_id = secrets.token_urlsafe(16)
         for number, broker in enumerate(self.brokers):
             copies = {
                 "node.id": str(number + 1),
