@@ -14,7 +14,13 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
 
 from sinks.store import PreconditionFailed, Stat, StoredObject, StoreRefused, StoreUnavailable
 
@@ -46,10 +52,9 @@ class BucketStore:
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
             max_pool_connections=POOL_SIZE,
-            # Addressing by path needs no wildcard name for a bucket, which local endpoints do not have.
-            s3={"addressing_style": "path"} if endpoint else {},
         )
-        # A session of its own: boto3's default one keeps the first credentials it ever saw.
+        # A session of its own: boto3's default one keeps the first credentials it ever saw. At an endpoint that is
+        # given, botocore addresses buckets by path, which needs no wildcard name.
         self._client = (session or boto3.session.Session()).client("s3", endpoint_url=endpoint or None, config=config)
 
     async def get(self, key: str) -> StoredObject | None:
@@ -116,9 +121,9 @@ class BucketStore:
             return await loop.run_in_executor(self._pool, call)
         except ClientError as error:
             self._explain(what, error)
-        except (BotoCoreError, HTTPClientError, OSError) as error:
-            if type(error).__name__ in _SETUP_ERRORS:
-                raise StoreRefused(f"{what} in {self._where}: {error}; set boto3's AWS_* variables") from error
+        except (NoCredentialsError, PartialCredentialsError, ParamValidationError) as error:  # waiting is no cure
+            raise StoreRefused(f"{what} in {self._where}: {error}; set boto3's AWS_* variables") from error
+        except (BotoCoreError, OSError) as error:
             raise StoreUnavailable(f"{what} in {self._where}: {error}") from error
 
     def _explain(self, what: str, error: ClientError) -> NoReturn:
@@ -131,10 +136,6 @@ class BucketStore:
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _COME_BACK or code in _PASSING or not status:
             raise StoreUnavailable(said) from error
         raise StoreRefused(f"{said}; check SINKS_LAKE, SINKS_S3_ENDPOINT and the AWS_* variables") from error
-
-
-#: Errors of boto3 about its own settings; waiting does not cure them.
-_SETUP_ERRORS: Final = frozenset({"NoCredentialsError", "PartialCredentialsError", "ParamValidationError"})
 
 
 def _none_if_missing(call: Callable[[], T]) -> Callable[[], T | None]:
