@@ -7,12 +7,34 @@ from typing import Any
 
 from gateway.app import CONNECTIONS, app_runner, build_app, site
 from gateway.daily_reader import Reader
+from gateway.held_days import HeldDays
 from gateway.publish import MemoryPublisher
 from gateway.settings import Settings
 from streams.contract.days import dt_of_ms
 from streams.contract.keys import daily_key
 from streams.contract.rows import Table, encode_row, row_of
 from tests.background_loop import BackgroundLoop
+
+
+def today() -> str:
+    """Return the UTC day of the machine's time: ask late, a test may begin before midnight."""
+    return dt_of_ms(time.time_ns() // 1_000_000)
+
+
+def put(  # noqa: PLR0913
+    days: HeldDays,
+    table: Table,
+    row_id: str,
+    counters: list[int],
+    *,
+    dt: str | None = None,
+    channel: str | None = None,
+    generation: int = 0,
+) -> bool:
+    """Let a row come, of today when no day is given; tell whether it was taken."""
+    dt = dt or today()
+    row = encode_row(row_of(table, dt, row_id, counters, channel), 5)
+    return days.apply(table.topic, daily_key(dt, table.kind, row_id), row, generation)
 
 
 class LiveGateway:
@@ -42,14 +64,9 @@ class LiveGateway:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
-    def put(
-        self, table: Table, row_id: str, counters: list[int], dt: str | None = None, channel: str | None = None
-    ) -> None:
-        of = dt or dt_of_ms(time.time_ns() // 1_000_000)
-
+    def put(self, table: Table, row_id: str, counters: list[int], **of: str) -> None:
         async def apply() -> None:
-            row = row_of(table, of, row_id, counters, channel)
-            self.reader.days.apply(table.topic, daily_key(of, table.kind, row_id), encode_row(row, 5))
+            put(self.reader.days, table, row_id, counters, **of)
 
         self._background.run(apply())
 

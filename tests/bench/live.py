@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime
 import json
 import os
 import subprocess
@@ -25,8 +24,9 @@ from gateway.app import app_runner, build_app, site
 from gateway.daily_reader import Reader
 from gateway.publish import MemoryPublisher
 from gateway.settings import Settings
-from streams.contract.keys import daily_key
-from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, Table, encode_row, row_of
+from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, Table
+from tests.bench.machine import cpu_s
+from tests.live_gateway import put
 
 VIDEOS = 20_000
 CHANGE_S = 0.05
@@ -104,18 +104,16 @@ async def look(port: int, viewers: int, seconds: float, server: psutil.Process) 
 async def serve() -> None:
     """Serve rows that change, until the process is ended; the first line of output is the port."""
     reader = Reader(VIDEOS)
-    dt = datetime.datetime.now(datetime.UTC).date().isoformat()
 
-    def put(table: Table, row_id: str, watched_ms: int) -> None:
-        counters = [watched_ms] * len(table.counters)
-        row = row_of(table, dt, row_id, counters, "a channel" if table is VIDEO else None)
-        reader.days.apply(table.topic, daily_key(dt, table.kind, row_id), encode_row(row, 5))
+    def watched(table: Table, row_id: str, watch_ms: int) -> None:
+        counters = [watch_ms] * len(table.counters)
+        put(reader.days, table, row_id, counters, channel="a channel" if table is VIDEO else None)
 
     for number in range(VIDEOS):
-        put(VIDEO, f"video-{number:05}", number)
-        put(CHANNEL, f"channel {number % 999}", number)
-    put(HOUR, "7", 1)
-    put(INGEST, "", 1)
+        watched(VIDEO, f"video-{number:05}", number)
+        watched(CHANNEL, f"channel {number % 999}", number)
+    watched(HOUR, "7", 1)
+    watched(INGEST, "", 1)
     reader.caught_up.set()
     app = build_app(Settings(live_streams=10_000), MemoryPublisher(), reader=reader)
     runner = app_runner(app)
@@ -126,14 +124,8 @@ async def serve() -> None:
     number = VIDEOS
     while os.getppid() != 1:
         number += 1
-        put(VIDEO, f"video-{number % VIDEOS:05}", number)
+        watched(VIDEO, f"video-{number % VIDEOS:05}", number)
         await asyncio.sleep(CHANGE_S)
-
-
-def cpu_s(process: psutil.Process) -> float:
-    """Return the CPU seconds a process has used."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 if __name__ == "__main__":

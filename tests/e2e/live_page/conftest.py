@@ -25,8 +25,8 @@ def live(background: BackgroundLoop) -> Iterator[LiveGateway]:
     gateway.put(CHANNEL, "Anna", [2 * HOUR_MS, HOUR_MS, 3, 65_000])
     gateway.put(HOUR, "7", [2 * HOUR_MS + 60_000, HOUR_MS, 4, 65_000])
     gateway.put(INGEST, "", [1_234, 1_234, 0, 0, 0, 5, 0])
-    gateway.put(VIDEO, "old-video", [5_000, 0, 1, 0], BEFORE)
-    gateway.put(HOUR, "3", [5_000, 0, 1, 0], BEFORE)
+    gateway.put(VIDEO, "old-video", [5_000, 0, 1, 0], dt=BEFORE)
+    gateway.put(HOUR, "3", [5_000, 0, 1, 0], dt=BEFORE)
     gateway.know({"rate": 12.4, "lag": 0, "files_behind": 7, "files_ts": None, "rejected": 3})
     yield gateway
     gateway.stop()

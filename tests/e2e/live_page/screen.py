@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
-
 from selenium import webdriver
 
 from tests.e2e.browser import wait_for
 
-TODAY = datetime.datetime.now(datetime.UTC).date().isoformat()
 BEFORE = "2026-01-02"
 HOUR_MS = 3_600_000
 

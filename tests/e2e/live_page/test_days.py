@@ -12,9 +12,9 @@ from sinks.keys import FileKey
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO
 from tests.background_loop import BackgroundLoop
 from tests.e2e.browser import wait_for
-from tests.e2e.live_page.screen import BEFORE, HOUR_MS, TODAY, names, screen, shows, text
+from tests.e2e.live_page.screen import BEFORE, HOUR_MS, names, screen, shows, text
 from tests.lakes import file_bytes
-from tests.live_gateway import LiveGateway
+from tests.live_gateway import LiveGateway, today
 
 
 def test_days_back_by_list_and_by_button(page: webdriver.Chrome, live: LiveGateway):
@@ -26,7 +26,7 @@ def test_days_back_by_list_and_by_button(page: webdriver.Chrome, live: LiveGatew
 
     page.refresh()
     shows(page, "watched", "5 s")
-    Select(page.find_element(By.ID, "day")).select_by_value(TODAY)
+    Select(page.find_element(By.ID, "day")).select_by_value(today())
     shows(page, "watched", "3 h 01 min")
     assert page.current_url == live.url
 

@@ -14,8 +14,8 @@ from selenium.webdriver.common.keys import Keys
 
 from streams.contract.rows import CHANNEL, HOUR, VIDEO
 from tests.e2e.browser import wait_for
-from tests.e2e.live_page.screen import HOUR_MS, TODAY, names, screen, shows, text
-from tests.live_gateway import LiveGateway
+from tests.e2e.live_page.screen import HOUR_MS, names, screen, shows, text
+from tests.live_gateway import LiveGateway, today
 from tests.servers import unavailable
 
 ROOT = Path(__file__).parents[3]
@@ -117,7 +117,7 @@ def test_export_gives_the_rows_of_the_day(page: webdriver.Chrome, live: LiveGate
 
     lines = asyncio.run(fetch("channels-csv")).split("\r\n")
     assert lines[0].startswith("dt,channel,watch_ms")
-    assert lines[2].startswith(f"{TODAY},'=HYPERLINK(1),1,")
+    assert lines[2].startswith(f"{today()},'=HYPERLINK(1),1,")
     assert [row["video_id"] for row in json.loads(asyncio.run(fetch("videos-json")))] == ["dQw4w9WgXcQ", "short"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 
 import pytest
@@ -10,14 +11,11 @@ from gateway.csv_rows import to_csv
 from gateway.held_days import HeldDays, totals_of
 from gateway.pipeline_health import Rate
 from streams.contract.keys import daily_key
-from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, encode_row, row_of
+from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, row_of
+from tests import live_gateway
 
 DAY = "2026-01-02"
-
-
-def put(held: HeldDays, table, row_id, counters, *, dt=DAY, channel=None, generation=0) -> bool:  # noqa: PLR0913
-    row = row_of(table, dt, row_id, counters, channel)
-    return held.apply(table.topic, daily_key(dt, table.kind, row_id), encode_row(row, 5), generation)
+put = functools.partial(live_gateway.put, dt=DAY)
 
 
 def test_rows_are_those_of_the_topic_the_most_watched_first():

@@ -12,8 +12,9 @@ import pytest
 from gateway import live
 from gateway.views import Views
 from streams.contract.rows import CHANNEL, HOUR, VIDEO, row_of
+from tests.live_gateway import put, today
 from tests.unit.gateway.running import Gateway
-from tests.unit.gateway.shown_day import EVIL, TODAY, fill, get, put
+from tests.unit.gateway.shown_day import EVIL, fill, get
 
 
 async def views(response: aiohttp.ClientResponse, count: int) -> list[tuple[str, dict]]:
@@ -33,10 +34,11 @@ async def views(response: aiohttp.ClientResponse, count: int) -> list[tuple[str,
 
 
 async def test_rows_of_a_day(shown: Gateway):
-    status, text, response = await get(shown, f"/api/daily?dt={TODAY}&table=video&limit=1")
+    status, text, response = await get(shown, f"/api/daily?dt={today()}&table=video&limit=1")
 
     assert status == 200
-    assert json.loads(text) == [{**row_of(VIDEO, TODAY, "video-1", [60_000, 30_000, 2, 5_000], EVIL), "updated_at": 5}]
+    row = row_of(VIDEO, today(), "video-1", [60_000, 30_000, 2, 5_000], EVIL)
+    assert json.loads(text) == [{**row, "updated_at": 5}]
     assert response.headers["X-Rows-Held"] == "2"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert len(json.loads((await get(shown, "/api/daily"))[1])) == 2
@@ -83,13 +85,13 @@ async def test_a_wrong_question_is_answered_400(shown: Gateway, query):
 
 
 async def test_csv_holds_no_formula(shown: Gateway):
-    put(shown, CHANNEL, "=HYPERLINK(1)", [1, 0, 0, 0])
+    put(shown.reader.days, CHANNEL, "=HYPERLINK(1)", [1, 0, 0, 0])
 
     _, text, response = await get(shown, "/api/daily?table=channel&format=csv&download")
 
     assert response.content_type == "text/csv"
-    assert response.headers["Content-Disposition"] == f'attachment; filename="channel_daily-{TODAY}.csv"'
-    assert f"\r\n{TODAY},'=HYPERLINK(1),1,1,0,0,0,5\r\n" in text
+    assert response.headers["Content-Disposition"] == f'attachment; filename="channel_daily-{today()}.csv"'
+    assert f"\r\n{today()},'=HYPERLINK(1),1,1,0,0,0,5\r\n" in text
 
 
 async def test_before_all_is_read_the_api_says_so(gateway: Gateway, monkeypatch):
@@ -98,12 +100,12 @@ async def test_before_all_is_read_the_api_says_so(gateway: Gateway, monkeypatch)
     assert (await get(gateway, "/api/daily"))[0] == 503
     async with gateway.session.get(f"{gateway.url}/live") as response:
         [(_, view)] = await views(response, 1)
-        assert view == {"dt": TODAY, "today": TODAY, "days": [], "from": "topics", "loading": 0.0}
+        assert view == {"dt": today(), "today": today(), "days": [], "from": "topics", "loading": 0.0}
 
 
 async def test_the_stream_shows_changes_and_only_changes(shown: Gateway, monkeypatch):
     monkeypatch.setattr(live, "_EVERY_S", 0.01)
-    put(shown, VIDEO, "video-1", [1, 0, 1, 0], dt="1999-12-31")
+    put(shown.reader.days, VIDEO, "video-1", [1, 0, 1, 0], dt="1999-12-31")
     async with shown.session.get(f"{shown.url}/live") as response:
         assert response.content_type == "text/event-stream"
         [(first, view)] = await views(response, 1)
@@ -111,12 +113,12 @@ async def test_the_stream_shows_changes_and_only_changes(shown: Gateway, monkeyp
         assert [row["video_id"] for row in view["videos"]] == ["video-1", "video-2"]
         assert view["channels"][0]["channel"] == EVIL
 
-        put(shown, VIDEO, "video-2", [200_000, 0, 1, 0])
+        put(shown.reader.days, VIDEO, "video-2", [200_000, 0, 1, 0])
 
         [(second, view)] = await views(response, 1)
         assert second != first
         assert [row["video_id"] for row in view["videos"]] == ["video-2", "video-1"]
-        put(shown, VIDEO, "video-2", [200_000, 0, 1, 0], dt="1999-12-31")
+        put(shown.reader.days, VIDEO, "video-2", [200_000, 0, 1, 0], dt="1999-12-31")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(views(response, 1), 0.2)
 
@@ -129,20 +131,20 @@ async def test_a_view_is_made_once_for_all_who_look(shown: Gateway, monkeypatch)
     async with AsyncExitStack() as stack:
         streams = [await stack.enter_async_context(shown.session.get(f"{shown.url}/live")) for _ in range(20)]
         firsts = [(await views(stream, 1))[0] for stream in streams]
-        put(shown, HOUR, "8", [1, 0, 0, 0])
+        put(shown.reader.days, HOUR, "8", [1, 0, 0, 0])
         seconds = [(await views(stream, 1))[0] for stream in streams]
 
     assert firsts == firsts[:1] * 20
     assert seconds == seconds[:1] * 20
     assert seconds[0][1]["totals"]["watch_ms"] == 100_001
-    assert made == [TODAY, TODAY]
+    assert made == [today(), today()]
 
 
 async def test_viewers_of_a_view_that_cannot_be_made_are_sent_away(shown: Gateway, monkeypatch):
     monkeypatch.setattr(live, "_EVERY_S", 0.01)
     async with shown.session.get(f"{shown.url}/live") as response:
         await views(response, 1)
-        put(shown, VIDEO, "broken", [1, 0, 0, 0])
+        put(shown.reader.days, VIDEO, "broken", [1, 0, 0, 0])
         monkeypatch.setattr(Views, "_make", lambda *_: 1 / 0)
 
         assert await response.content.read() == b""
@@ -167,7 +169,7 @@ async def test_a_client_that_comes_back_hears_only_what_is_new(shown: Gateway, m
     async with shown.session.get(f"{shown.url}/live", headers={"Last-Event-ID": seen}) as response:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(views(response, 1), 0.2)
-        put(shown, HOUR, "8", [1, 0, 0, 0])
+        put(shown.reader.days, HOUR, "8", [1, 0, 0, 0])
         assert (await views(response, 1))[0][1]["totals"]["watch_ms"] == 100_001
     async with shown.session.get(f"{shown.url}/live", headers={"Last-Event-ID": seen}) as response:
         assert (await views(response, 1))[0][1]["totals"]["watch_ms"] == 100_001
@@ -177,7 +179,7 @@ async def test_a_slow_viewer_is_dropped(shown: Gateway, monkeypatch):
     monkeypatch.setattr(live, "_EVERY_S", 0.0)
     monkeypatch.setattr(live, "_WRITE_TIMEOUT_S", 0.1)
     for number in range(30):
-        put(shown, VIDEO, f"{'x' * 20_000}{number}", [number, 0, 0, 0])
+        put(shown.reader.days, VIDEO, f"{'x' * 20_000}{number}", [number, 0, 0, 0])
     reader, writer = await asyncio.open_connection("127.0.0.1", shown.port, limit=1_024)
     writer.write(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await reader.readline()
@@ -186,7 +188,7 @@ async def test_a_slow_viewer_is_dropped(shown: Gateway, monkeypatch):
         number = 0
         while not shown.metric("watchtime_gateway_refusals_total", reason="slow_viewer"):
             number += 1
-            put(shown, HOUR, "8", [number, 0, 0, 0])
+            put(shown.reader.days, HOUR, "8", [number, 0, 0, 0])
             await asyncio.sleep(0.001)
     while shown.metric("watchtime_gateway_live_streams"):  # noqa: ASYNC110 - a gauge has no event
         await asyncio.sleep(0.001)

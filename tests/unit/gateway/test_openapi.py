@@ -26,7 +26,7 @@ def url() -> Iterator[str]:
     """A gateway with a day to show."""
     background = BackgroundLoop()
     gateway = LiveGateway(background)
-    gateway.put(VIDEO, "v", [1, 2, 3, 4], "2026-01-02")
+    gateway.put(VIDEO, "v", [1, 2, 3, 4], dt="2026-01-02")
     yield gateway.url
     gateway.stop()
     background.stop()
