@@ -42,12 +42,12 @@ async def test_a_child_that_may_take_long_is_waited_for_and_spoken_of(
 ) -> None:
     monkeypatch.setattr(supervisor, "STILL_STARTING_S", 0.4)
 
-    told = await told_by([spec(tmp_path, "kafka", 0.0, 0.7), spec(tmp_path, "streams-0", 1.5, 60.0)])
+    told = await told_by([spec(tmp_path, "kafka", 0.0, 3.0), spec(tmp_path, "streams-0", 3.5, 60.0)])
 
-    assert {one["name"] for one in told if "starting_s" in one} == {"streams-0"}
+    assert "streams-0" in {one["name"] for one in told if "starting_s" in one}
     assert {one["name"] for one in told if one["state"] == "ready"} == {"kafka", "streams-0"}
 
 
 async def test_one_that_is_late_by_its_own_limit_ends_the_start(tmp_path: Path) -> None:
-    with pytest.raises(StartError, match=r"not ready after [0-9]+ s: kafka\n"):
+    with pytest.raises(StartError, match=r"not ready after [0-9]+ s: kafka"):
         await told_by([spec(tmp_path, "kafka", 30.0, 0.5), spec(tmp_path, "streams-0", 0.0, 60.0)])
