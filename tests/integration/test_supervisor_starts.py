@@ -5,9 +5,8 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-import pytest
-
 from deploy.local import endpoints
+from deploy.local.ports import free_port
 from tests.integration.standin_stacks import Start, start_fixture  # noqa: F401 - the fixture
 
 
@@ -54,18 +53,10 @@ def test_a_named_port_that_is_taken_is_an_error(start: Start) -> None:
     assert f"port {port} on 127.0.0.1 is taken" in stack.said("error")[0]
 
 
-def test_a_named_port_that_is_free_is_used(start: Start, unused_port: int) -> None:
-    stack = start(gateway_port=unused_port).await_ready()
+def test_a_named_port_that_is_free_is_used(start: Start) -> None:
+    stack = start(gateway_port=(port := free_port())).await_ready()
 
-    assert endpoints.read(stack.data_dir)["gateway"] == f"http://127.0.0.1:{unused_port}"
-
-
-@pytest.fixture
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    assert endpoints.read(stack.data_dir)["gateway"] == f"http://127.0.0.1:{port}"
 
 
 def test_a_child_that_cannot_start_ends_the_start_with_its_own_words(start: Start, tmp_path: Path) -> None:
