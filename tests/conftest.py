@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 pytest_plugins = ("tests.servers", "tests.stacks", "tests.document_shell")
 
 MARKED_FOLDERS = ("integration", "faults", "e2e")
 HERE = Path(__file__).parent
+
+# How long an example takes says more about the machine's other work than about the code.
+hypothesis.settings.register_profile("watchtime", deadline=None)
+hypothesis.settings.load_profile("watchtime")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

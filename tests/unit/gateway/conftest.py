@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
-import hypothesis
 import pytest
 
 from gateway.app import ACCESS, CONNECTIONS, METRICS, app_runner, build_app, site
@@ -17,10 +16,6 @@ from gateway.settings import Settings
 from gateway.tracing import Tracing
 from tests.unit.gateway.running import RECEIVED_AT, Gateway
 from tests.unit.gateway.shown_day import fill
-
-# How long an example takes says more about the machine's other work than about the code.
-hypothesis.settings.register_profile("gateway", deadline=None)
-hypothesis.settings.load_profile("gateway")
 
 StartGateway = Callable[..., Awaitable[Gateway]]
 

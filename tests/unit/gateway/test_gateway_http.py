@@ -176,7 +176,7 @@ def port_in_thread():
     background.stop()
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.binary(max_size=300)
     | st.text(alphabet='{}[]",:0123456789eE.- \\ud8', max_size=60).map(str.encode)

@@ -33,9 +33,7 @@ def url() -> Iterator[str]:
 
 
 @schema.exclude(path="/live").parametrize()
-@hypothesis_settings(
-    max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
-)
+@hypothesis_settings(max_examples=30, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 def test_the_gateway_answers_as_its_document_says(case, url):
     case.call_and_validate(base_url=url, timeout=10)
 

@@ -183,7 +183,6 @@ def run(rules: Rules, examples: int) -> None:
             stateful_step_count=40,
             derandomize=True,
             database=None,
-            deadline=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         ),

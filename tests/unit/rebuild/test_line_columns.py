@@ -114,7 +114,7 @@ def int_or_same(value):
     return value if type(value) is not int else int64_or_none(value)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(TEXTS)
 def test_lines_read_together_say_what_each_says_alone(text):
     together = read_text(text)
@@ -122,7 +122,7 @@ def test_lines_read_together_say_what_each_says_alone(text):
     assert [told(line, Event) for line in read_lines(split_lines(text))] == [told(line, Event) for line in together]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(TEXTS)
 def test_a_line_says_what_the_stream_reads_in_it(text):
     stream = [decode_line(line) for line in split_lines(text)]
@@ -136,7 +136,7 @@ def test_a_line_says_what_the_stream_reads_in_it(text):
     ]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(ODD_LINES.filter(lambda line: b"\n" not in line and b"1e999" not in line), min_size=1, max_size=20))
 def test_columns_are_what_a_plain_reading_of_each_line_gives(lines):
     quick = columns(read_text(b"".join(each + b"\n" for each in lines)), Origin.archive("k", DT), first_place=7)

@@ -96,7 +96,7 @@ def _ordered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=orjson.dumps)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(lines=LINES, rule=st.sampled_from(DAY_RULES), day=st.sampled_from([-1, 0, 1]))
 def test_recount_and_fold_agree(lines: list[bytes], rule: Any, day: int) -> None:
     dt = dt_of_ms(NOW + day * DAY_MS)

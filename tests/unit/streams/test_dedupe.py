@@ -6,7 +6,7 @@ import random
 from collections import deque
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams import dedupe
@@ -34,7 +34,6 @@ def test_an_epoch_is_a_set(numbers):
 
 @pytest.mark.parametrize("limit", [2, 5])
 @given(numbers=st.lists(st.integers(0, 30)))
-@settings(deadline=None)
 def test_beyond_the_limit_the_lowest_gap_counts_as_seen(limit, numbers):
     epoch, seen = Epoch([], (0, 0)), set()
     for number in numbers:

@@ -159,7 +159,7 @@ pieces = st.one_of(
 
 
 @given(st.lists(pieces, max_size=6), st.sampled_from([b"", b"\n", b" ", b"\n\n"]))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_a_record_decodes_as_its_lines_do(parts, between):
     value = between.join(parts)
 
@@ -182,7 +182,7 @@ FIELD_TYPES |= dict.fromkeys(("watch_ms_delta", "seq", "received_at", "tz_offset
     ),
     st.booleans(),
 )
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_object_decodes_as_plain_json_does(event, ascii_only):
     text = json.dumps(event, ensure_ascii=ascii_only).encode(errors="replace")
     expected = parsed(text)

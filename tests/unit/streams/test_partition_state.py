@@ -20,9 +20,7 @@ from tests.unit.streams.raw_logs import PARTITIONS, START_MS, raw_logs
 
 RULES = ["event", "received", "local"]
 
-# How long an example takes says more about the machine's other work than about the code.
 quick = settings(
-    deadline=None,
     max_examples=40,
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],  # to explain a failure takes minutes
     suppress_health_check=[HealthCheck.too_slow],
