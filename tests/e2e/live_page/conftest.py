@@ -51,6 +51,8 @@ def driver() -> Iterator[webdriver.Chrome]:
 def page(driver: webdriver.Chrome, live: LiveGateway) -> webdriver.Chrome:
     """The page, once it shows the day."""
     screen(driver, 1200, 900)
+    driver.get("about:blank")
+    driver.get_log("browser")  # empties it of what the page before had to say
     driver.get(live.url)
     shows(driver, "watched", "3 h 01 min")
     return driver

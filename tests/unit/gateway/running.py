@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -75,18 +75,15 @@ class Gateway:
 
     async def holds(self, size: int) -> None:
         """Return when the gateway holds that many bytes of bodies."""
-        while self.metric("watchtime_gateway_in_flight_bytes") != size:  # noqa: ASYNC110 - a gauge has no event
-            await asyncio.sleep(0.001)
+        await _until(lambda: self.metric("watchtime_gateway_in_flight_bytes") == size)
 
     async def counts(self, reason: str) -> None:
         """Return when a refusal with this reason was counted."""
-        while not self.metric("watchtime_gateway_refusals_total", reason=reason):  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.001)
+        await _until(lambda: self.metric("watchtime_gateway_refusals_total", reason=reason))
 
     async def alone(self) -> None:
         """Return when nobody is connected any more."""
-        while self.connections._guarded:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.001)
+        await _until(lambda: not self.connections._guarded)
 
     def records(self, topic: str = topics.EVENTS) -> list[Record]:
         return [record for record in self.publisher.records if record.topic == topic]
@@ -97,3 +94,9 @@ class Gateway:
 
     def metric(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+async def _until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - a gauge has no event
+            await asyncio.sleep(0.001)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import calendar
 import ssl
 import sys
 import time
@@ -80,7 +81,7 @@ async def test_a_token_is_a_signed_request_to_connect():
     assert (url.scheme, url.hostname, url.path) == ("https", "kafka.eu-central-1.amazonaws.com", "/")
     assert query.pop("User-Agent").startswith("aws-msk-iam-sasl-signer-python/")
     assert len(query.pop("X-Amz-Signature")) == 64
-    signed_s = time.mktime(time.strptime(date := query.pop("X-Amz-Date"), "%Y%m%dT%H%M%SZ")) - time.timezone
+    signed_s = calendar.timegm(time.strptime(date := query.pop("X-Amz-Date"), "%Y%m%dT%H%M%SZ"))
     assert abs(time.time() - signed_s) < 60
     assert query == {
         "Action": "kafka-cluster:Connect",
