@@ -6,7 +6,6 @@ import dataclasses
 import datetime
 import ipaddress
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,11 +50,11 @@ class Authority:
         file.write_bytes(_pem(self.certificate))
         return file
 
-    def issue(self, file: Path, address: str = LOOPBACK) -> Path:
-        """Write key and certificate of a server at an address."""
+    def issue(self, file: Path) -> Path:
+        """Write key and certificate of a server here."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(LOOPBACK))])
         signed = (
             _certificate(subject, self.certificate.subject, key.public_key())
             .add_extension(names, critical=False)
@@ -89,14 +88,12 @@ def _pem(certificate: x509.Certificate) -> bytes:
 class SecuredBroker:
     """The broker, and how each user gets in."""
 
-    def __init__(
-        self, folder: Path, cache: Cache, users: Sequence[str] = (*ROLES, STRANGER), *, session_ms: int = 0
-    ) -> None:
+    def __init__(self, folder: Path, cache: Cache, *, session_ms: int = 0) -> None:
         """Prepare; `session_ms`: how long a login lasts, 0: for ever."""
         folder.mkdir(parents=True)
         authority = Authority.made("tests")
         self.cafile = authority.write(folder / "ca.pem")
-        self.passwords = {user: secrets.token_urlsafe(16) for user in (*users, ADMIN, INNER)}
+        self.passwords = {user: secrets.token_urlsafe(16) for user in (*ROLES, STRANGER, ADMIN, INNER)}
         self.broker = LocalBroker(folder / "kafka", cache, jvm=QUICK_START)
         keys = authority.issue(folder / "broker.pem")
         self.broker.place = dataclasses.replace(

@@ -110,8 +110,6 @@ class Result:
     rows: list[list[Any]]
     #: Bytes that came from the store; 0 for statements that read nothing.
     scanned_bytes: int
-    #: Partitions and files that were read, as Trino calls them.
-    splits: int
 
 
 @dataclass(kw_only=True)
@@ -215,7 +213,6 @@ class Engine:
             types=[column["type"] for column in columns],
             rows=rows,
             scanned_bytes=stats.get("physicalInputBytes", 0),
-            splits=stats.get("totalSplits", 0),
         )
 
 

@@ -127,12 +127,12 @@ class Composed:
         checked = [state["Health"]["Status"] for state in found if "Health" in state]
         return bool(checked) and set(checked) == {"healthy"} and (count is None or len(checked) == count)
 
-    def wait_until(self, is_so: Callable[[], bool], what: str, timeout_s: float = READY_TIMEOUT_S) -> None:
+    def wait_until(self, is_so: Callable[[], bool], what: str) -> None:
         """Wait for a condition; say what it was when it does not come."""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + READY_TIMEOUT_S
         while not is_so():
             if time.monotonic() > deadline:
-                pytest.fail(f"after {timeout_s:.0f} s it is not so that {what}:\n{self.states()}{self.logs()}")
+                pytest.fail(f"after {READY_TIMEOUT_S} s it is not so that {what}:\n{self.states()}{self.logs()}")
             time.sleep(0.5)
 
     def crash(self, service: str) -> None:

@@ -44,7 +44,6 @@ class Part:
         self.log = log
         #: Failpoint of the next start only.
         self.failpoint = ""
-        self.starts = 0
         self._environ = environ
         self._on_end = on_end
         self._child: Child | None = None
@@ -79,7 +78,6 @@ class Part:
             environ = {**self._environ, "WATCHTIME_FAILPOINT": failpoint}
             command = [sys.executable, "-P", "-m", self.stage]
             self._child = Child(Program(name=self.name, command=command, log=self.log, environ=environ))
-            self.starts += 1
             while (code := self._child.exit_code()) is None:  # noqa: ASYNC110 - processes have no event
                 await asyncio.sleep(0.02)
             self._on_end(self, code)

@@ -15,8 +15,6 @@ from streams.contract.topics import CONTROL_FORGET, CONTROL_HEADER, EVENTS, PART
 from streams.restore import committed_reader
 from streams.state_records import MARKER_KEY, VERSION, Marker, Share, client_key, encode
 
-pytestmark = pytest.mark.integration
-
 ME = "client|with|bars"
 TODAY = dt_of_ms(time.time_ns() // 1_000_000)
 OLD = shift_dt(TODAY, -15)

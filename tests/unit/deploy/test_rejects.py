@@ -25,8 +25,8 @@ EVENT = {
 }
 
 
-def record(value, *, offset=7, key=b"c"):
-    return SimpleNamespace(offset=offset, timestamp=NOW, key=key, value=value)
+def record(value, *, key=b"c"):
+    return SimpleNamespace(offset=7, timestamp=NOW, key=key, value=value)
 
 
 def rejected(event):

@@ -27,12 +27,12 @@ def taken(totals: Totals) -> list[tuple[str, bytes, Any, int]]:
     ]
 
 
-def video_row(counters: list[int], channel: str | None = None, updated_at: int = 0) -> dict[str, Any]:
+def video_row(counters: list[int], updated_at: int = 0) -> dict[str, Any]:
     fg, bg, views, ad = counters
     return {
         "dt": DT,
         "video_id": "v",
-        "channel": channel,
+        "channel": None,
         "watch_ms": fg + bg,
         "watch_ms_fg": fg,
         "watch_ms_bg": bg,
