@@ -47,6 +47,16 @@ def reconcile_all(stack: Stack, days: list[str], wait_s: float = 60) -> None:
         assert finding["rows"] > 0
 
 
+def assert_right(stack: Stack, acknowledged: Path) -> None:
+    """Wait for the stages by reconcile, then hold every row of the files against the oracle."""
+    expected = oracle.fold(acknowledged)
+    reconcile_all(stack, expected.days[-2:], wait_s=120)
+    rows = lake_rows(stack)
+
+    assert lost_and_double(expected, rows) == (0, 0)
+    assert differences(expected, rows) == []
+
+
 def lake_rows(stack: Stack) -> Rows:
     """Return every row of the daily files, by table and day."""
     return rows_in(lake_of(stack.data_dir, os.environ))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -71,6 +72,13 @@ class Stack:
         """Return what `watchtime status --json` says."""
         status: dict[str, Any] = json.loads(self.watchtime("status", "--json", check=False).stdout)
         return status
+
+    def post(self, events: list[dict[str, Any]]) -> dict[str, Any]:
+        """Post events; return the gateway's answer."""
+        body, kind = json.dumps({"events": events}).encode(), {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.gateway}/ingest", body, kind)  # noqa: S310 - our own gateway
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - the same
+            return dict(json.load(answer))
 
     def logs(self, lines: int = 20) -> str:
         """Return the end of each log, for a failing test's message."""

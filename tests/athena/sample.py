@@ -153,18 +153,23 @@ def label_of(facts: Iterable[Fact]) -> str | None:
     return next((fact.channel for fact in facts if fact.channel), None)
 
 
-def objects(data: Sample, form: Format, shards: int) -> dict[str, bytes]:
-    """Return the lake: keys and contents of all daily files and of the raw archive."""
+def day_files(rows: dict[Table, dict[str, list[tuple[Any, ...]]]], form: Format, shards: int) -> dict[str, bytes]:
+    """Return keys and contents of the daily files."""
     found = {}
-    for table in TABLES:
-        for dt, day_rows in rows(data, table).items():
+    for table, by_day in rows.items():
+        for dt, day_rows in by_day.items():
             by_shard = defaultdict(list)
             for row in day_rows:
-                row_id = str(row[0]) if table.id_column else ""
-                by_shard[shard_of(dt, table.kind, row_id, shards)].append(row)
-            for shard, shard_rows in by_shard.items():
+                by_shard[shard_of(dt, table.kind, str(row[0]) if table.id_column else "", shards)].append(row)
+            for shard, some in by_shard.items():
                 key = FileKey(table.name, dt, shard, shards, form).encode()
-                found[key] = file_bytes(table, dt, shard_rows, form)
+                found[key] = file_bytes(table, dt, some, form)
+    return found
+
+
+def objects(data: Sample, form: Format, shards: int) -> dict[str, bytes]:
+    """Return the lake: keys and contents of all daily files and of the raw archive."""
+    found = day_files({table: rows(data, table) for table in TABLES}, form, shards)
     for dt, events in _by_day(data.events).items():
         body = b"".join(orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE) for event in events)
         # As the archive leaves a closed object.

@@ -19,13 +19,12 @@ from athena.questions import question
 from athena.statements import TABLES_FILE, VIEWS_FILE, filled, statements
 from deploy.local.cache import Cache
 from deploy.local.s3 import LocalS3, client
-from sinks.keys import FileKey, Format
+from sinks.keys import Format
 from streams.contract.days import shift_dt
-from streams.contract.keys import shard_of
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, Table
 from tests.athena.engine import Engine, fetch, java_home
 from tests.athena.mapping import parse, trino_ddl
-from tests.lakes import file_bytes
+from tests.athena.sample import day_files
 
 FIRST, DAYS = "2025-11-01", 365
 LAST = shift_dt(FIRST, DAYS - 1)
@@ -55,20 +54,6 @@ def year(rng: random.Random) -> dict[Table, dict[str, list[tuple[Any, ...]]]]:
 def _counters(rng: random.Random) -> tuple[int, int, int, int, int]:
     fg, bg = (int(rng.paretovariate(0.9) * 10_000) for _ in range(2))
     return fg + bg, fg, bg, rng.randrange(1, 9), rng.choice((0, 0, 15_000))
-
-
-def objects(rows: dict[Table, dict[str, list[tuple[Any, ...]]]], form: Format, shards: int) -> dict[str, bytes]:
-    """Return the files of the year."""
-    found = {}
-    for table, by_day in rows.items():
-        for dt, day_rows in by_day.items():
-            by_shard = defaultdict(list)
-            for row in day_rows:
-                by_shard[shard_of(dt, table.kind, str(row[0]) if table.id_column else "", shards)].append(row)
-            for shard, some in by_shard.items():
-                key = FileKey(table.name, dt, shard, shards, form).encode()
-                found[key] = file_bytes(table, dt, some, form)
-    return found
 
 
 def asked(channel: str, video: str) -> dict[str, str]:
@@ -105,7 +90,7 @@ def main() -> None:
         put = client(s3.endpoint, s3.keys).put_object
         sizes: dict[str, dict[str, list[int]]] = {}
         for shape, (form, shards) in SHAPES.items():
-            found = objects(rows, form, shards)
+            found = day_files(rows, form, shards)
             sizes[shape] = defaultdict(list)
             for key, body in found.items():
                 sizes[shape][key.split("/")[1]].append(len(body))

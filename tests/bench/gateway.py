@@ -18,7 +18,6 @@ import asyncio
 import datetime
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -37,6 +36,7 @@ from deploy.local.cache import Cache
 from gateway.keyring import Keyring, new_key
 from gateway.tokens import sign
 from streams.provision import provision
+from tests.bench.machine import cpu_s, facts, sentence
 
 ROOT = Path(__file__).parents[2]
 LUA = Path(__file__).with_suffix(".lua")
@@ -84,7 +84,7 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
                     results.append({"events_per_post": per_post, "median": medians, "runs": runs})
         finally:
             broker.stop()
-    return {"machine": machine(), "connections": args.connections, "seconds": args.seconds, "results": results}
+    return {"machine": facts(), "connections": args.connections, "seconds": args.seconds, "results": results}
 
 
 async def compare(args: argparse.Namespace) -> int:
@@ -222,27 +222,9 @@ def wait_for(log: Path, event: str) -> dict[str, Any]:
     raise TimeoutError(f"no {event!r} in the gateway's log:\n{log.read_text()}")
 
 
-def cpu_s(process: psutil.Process) -> float:
-    """Return the CPU seconds a process has used."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-def machine() -> dict[str, Any]:
-    """Return what the figures depend on."""
-    models = [
-        line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    return {
-        "cores": os.cpu_count(),
-        "cpu": models[0] if models else platform.processor(),
-        "python": platform.python_version(),
-    }
-
-
 def table(report: dict[str, Any]) -> str:
     """Return the report for people: medians, with the extremes of the runs in brackets."""
-    lines = [f"{report['machine']}, {report['connections']} connections, runs of {report['seconds']} s"]
+    lines = [f"{sentence(report['machine'])}, {report['connections']} connections, runs of {report['seconds']} s"]
     for result in report["results"]:
         runs = result["runs"]
         lines.append(f"{result['events_per_post']} event(s) a POST, median of {len(runs)}:")

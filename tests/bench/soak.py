@@ -12,11 +12,9 @@ the generator, which runs on it too, leaves of it.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -24,8 +22,9 @@ import psutil
 
 from deploy.load import is_whole, percentile
 from deploy.local.ports import free_port
-from deploy.open_loop import OpenLoop, Plan
+from deploy.open_loop import Plan
 from tests import oracle, proof
+from tests.faults.loads import posting
 from tests.stacks import Stack
 
 WINDOWS = 40
@@ -72,25 +71,21 @@ def run(stack: Stack, args: argparse.Namespace) -> list[str]:
     acknowledged = stack.data_dir / "acknowledged.ndjson"
     rss: dict[str, list[float]] = {}
     latency_ms: list[float] = []
-    with acknowledged.open("wb", buffering=1 << 20) as file:
-        loop = OpenLoop(plan, file.write)
-        loading = threading.Thread(target=asyncio.run, args=(loop.run(),))
-        loading.start()
+    with posting(plan, acknowledged) as tally:
         seen = 0
         for window in range(WINDOWS):
             time.sleep(seconds / WINDOWS)
             for name, pid in stack.pids.items():
                 rss.setdefault(name, []).append(psutil.Process(pid).memory_info().rss / 2**20)
-            latencies = loop.tally.latencies_ms[seen:]
+            latencies = tally.latencies_ms[seen:]
             seen += len(latencies)
             latency_ms.append(percentile(sorted(latencies), 0.99) or 0.0)
             held = " ".join(f"{name}={values[-1]:.0f}" for name, values in rss.items())
             print(
-                f"{window + 1:3}/{WINDOWS} events={loop.tally.events} p99={latency_ms[-1]:.0f} ms MiB: {held}",
+                f"{window + 1:3}/{WINDOWS} events={tally.events} p99={latency_ms[-1]:.0f} ms MiB: {held}",
                 flush=True,
             )
-        loading.join()
-    complaints = [] if is_whole(loop.tally) else [f"not everything was taken: {loop.tally.refusals}"]
+    complaints = [] if is_whole(tally) else [f"not everything was taken: {tally.refusals}"]
     for name, values in rss.items():
         room = FILLING_MIB if name.startswith("sinks") else 0.0
         complaints += grown(

@@ -24,6 +24,7 @@ from streams.contract.days import dt_of_ms
 from streams.contract.keys import daily_key, partition_of
 from streams.contract.rows import VIDEO, encode_row, row_of
 from streams.contract.topics import DEFAULT_PARTITIONS, EVENTS
+from tests.bench.machine import cpu_s
 from tests.faults.progress import settled_group
 from tests.faults.world import GROUP
 from tests.pipeline import Pipeline
@@ -99,12 +100,6 @@ async def measure(folder: Path, *, events: int, batch: int, rows: int) -> None:
     finally:
         await pipeline.stop()
         broker.stop()
-
-
-def cpu_s(process: psutil.Process) -> float:
-    """Return the CPU seconds that a process has used."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,8 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+
+from tests.waiting import until
 
 YOUTUBE: Final = "https://www.youtube.com"
 #: The fake site answers for all of these.
@@ -128,9 +129,9 @@ class Browser:
         """Run a script in the page."""
         return self.driver.execute_script(script, *arguments)
 
-    def wait_until(self, script: str, *arguments: object, timeout_s: float = _PATIENCE_S) -> None:
+    def wait_until(self, script: str, *arguments: object) -> None:
         """Wait until an expression is true in the page."""
-        wait_for(lambda: self.js(f"return Boolean({script})", *arguments), script, timeout_s)
+        wait_for(lambda: self.js(f"return Boolean({script})", *arguments), script)
 
     def play_for(self, seconds: float) -> None:
         """Let the page's player play on for so many seconds of its own stopwatch (without ads and previews)."""
@@ -192,8 +193,4 @@ class Browser:
 
 def wait_for(true: Callable[[], object], what: str | Callable[[], str], timeout_s: float = _PATIENCE_S) -> None:
     """Wait until `true()` is, else fail saying what did not happen."""
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout_s:g} s: {what() if callable(what) else what}")
-        time.sleep(0.1)
+    until(true, timeout_s, what)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import proof
+from tests.faults.loads import load
 from tests.faults.small_disk import SmallDisk, small_disk
-from tests.faults.test_named_stack import assert_right, load
 from tests.stacks import Stack, StackFactory
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 MIB = 48
@@ -38,17 +38,17 @@ def run_full(running: Stack, disk: SmallDisk, seed: int) -> None:
     """Fill the disk under load, see it in status and metrics, make room, and hold every row against the oracle."""
     sinks = running.pids["sinks-0"]
     with load(running, seed) as acknowledged:
-        until(lambda: running.status()["last_file"], "a file")
+        until(lambda: running.status()["last_file"], WITHIN_S, "a file")
         disk.fill()
         # Ten is more than a hiccup: whoever watches sees it, as do the rules (LakeDoesNotAnswer, FilesLate).
-        until(lambda: sample(running, "watchtime_sinks_store_errors_total") > 10, "errors of the store")
-        until(lambda: sample(running, "watchtime_sinks_dirty_seconds") > 5, "files that are late")
+        until(lambda: sample(running, "watchtime_sinks_store_errors_total") > 10, WITHIN_S, "errors of the store")
+        until(lambda: sample(running, "watchtime_sinks_dirty_seconds") > 5, WITHIN_S, "files that are late")
         assert running.status()["lag"]["sinks"] + running.status()["lag"]["archive"] > 0
         said = running.logs(400)
         assert "No space left on device" in said or "507 InsufficientStorage" in said
         disk.free()
-        until(lambda: sample(running, "watchtime_sinks_dirty_seconds") < 5, "files that are not late")
-    assert_right(running, acknowledged)
+        until(lambda: sample(running, "watchtime_sinks_dirty_seconds") < 5, WITHIN_S, "files that are not late")
+    proof.assert_right(running, acknowledged)
     assert running.pids["sinks-0"] == sinks, "a full disk ends no process"
 
 
@@ -57,10 +57,3 @@ def sample(running: Stack, name: str) -> float:
     with urllib.request.urlopen(running.endpoints["stage_metrics"]["sinks-0"], timeout=10) as answer:  # noqa: S310 - ours
         found = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", answer.read().decode(), flags=re.MULTILINE)
     return max(map(float, found), default=0.0)
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline, f"no {what} within {WITHIN_S} s"
-        time.sleep(0.2)

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import time
-from pathlib import Path
 
 import aiohttp
 import orjson
 import pytest
 
 from tests import proof
+from tests.bench.machine import peak_mb
 from tests.stacks import Stack, StackFactory
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
@@ -37,7 +36,7 @@ def test_a_client_with_a_million_videos(stack: StackFactory) -> None:
     finding = proof.reconcile(running, time.strftime("%Y-%m-%d", time.gmtime(now_ms / 1_000)), wait_s=600)
     told_s = time.monotonic() - began
 
-    held = {name: peak_mib(running.pids[name]) for name in STAGES}
+    held = {name: round(peak_mb(running.pids[name])) for name in STAGES}
     print(
         f"videos={VIDEOS} sent in {sent_s:.0f} s, all in files and reconciled after {told_s:.0f} s, "
         f"drift={finding.get('drift')} rows={finding.get('rows')} peak MiB: {held}"
@@ -79,10 +78,3 @@ def tick(number: int, now_ms: int) -> dict[str, object]:
         "seq": number,
         "seq_epoch": "e",
     }
-
-
-def peak_mib(pid: int) -> int:
-    """Return the most memory that a process ever held."""
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), flags=re.MULTILINE)
-    assert found
-    return int(found[1]) // 1_024

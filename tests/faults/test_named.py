@@ -31,6 +31,7 @@ from tests.integration.stream_workers import (
     workers,
 )
 from tests.servers import FreshTopics, delete_topics
+from tests.sinks_stage import now_ms
 from tests.unit.streams.plain_fold import plain_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -59,10 +60,6 @@ def tick(number: int, now_ms: int, **more: object) -> dict[str, object]:
         "received_at": now_ms,
         **more,
     }
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 async def asleep(worker: Worker) -> None:

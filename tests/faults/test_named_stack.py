@@ -2,66 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from deploy.load import is_whole
-from deploy.open_loop import OpenLoop, Plan
 from tests import oracle, proof
-from tests.stacks import Stack, StackFactory
+from tests.faults.loads import load
+from tests.stacks import StackFactory
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-RATE = 300.0
 #: How long the lake is away: several of its time-outs, and far more than a refresh.
 AWAY_S = 45.0
-
-
-@contextmanager
-def load(stack: Stack, seed: int) -> Iterator[Path]:
-    """Post for as long as the block lasts; gives the file of acknowledged POSTs."""
-    plan = Plan(
-        url=f"{stack.gateway}/ingest",
-        clients=100,
-        rate=RATE,
-        seconds=3_600,
-        batch=20,
-        repeat=0.05,
-        seed=seed,
-        deadline_s=80,
-    )
-    acknowledged = stack.data_dir / f"acknowledged-{seed}.ndjson"
-    with acknowledged.open("wb") as file:
-        loop = OpenLoop(plan, file.write)
-        loading = threading.Thread(target=asyncio.run, args=(loop.run(),))
-        loading.start()
-        try:
-            yield acknowledged
-        finally:
-            loop.stop()
-            loading.join()
-    assert is_whole(loop.tally), loop.tally.refusals
 
 
 def acknowledged_kib(acknowledged: Path, kib: int) -> None:
     """Return when so much has been acknowledged."""
     while acknowledged.stat().st_size < kib * 1_024:
         time.sleep(0.1)
-
-
-def assert_right(stack: Stack, acknowledged: Path) -> None:
-    """Wait for the stages by reconcile, then hold every row of the files against the oracle."""
-    expected = oracle.fold(acknowledged)
-    proof.reconcile_all(stack, expected.days[-2:], wait_s=120)
-    rows = proof.lake_rows(stack)
-
-    assert proof.lost_and_double(expected, rows) == (0, 0)
-    assert proof.differences(expected, rows) == []
 
 
 def test_reconcile_never_finds_drift_that_is_none_while_events_keep_coming(stack: StackFactory) -> None:
@@ -73,7 +31,7 @@ def test_reconcile_never_finds_drift_that_is_none_while_events_keep_coming(stack
             finding = proof.reconcile(running, oracle.day_and_hour(time.time_ns() // 1_000_000)[0], wait_s=15)
             print("under load:", finding["exit"], finding.get("error", f"drift={finding.get('drift')}"))
             assert finding["exit"] in {0, 2}, finding
-    assert_right(running, acknowledged)
+    proof.assert_right(running, acknowledged)
 
 
 def test_the_refold_command_gives_the_same_files_and_takes_events_meanwhile(stack: StackFactory) -> None:
@@ -82,7 +40,7 @@ def test_the_refold_command_gives_the_same_files_and_takes_events_meanwhile(stac
         acknowledged_kib(acknowledged, 500)  # a history to fold again
         said = running.watchtime("refold", "--yes").stderr
         assert "generation 1" in said
-    assert_right(running, acknowledged)
+    proof.assert_right(running, acknowledged)
 
 
 def test_the_lake_is_away_and_comes_back(stack: StackFactory) -> None:
@@ -92,7 +50,7 @@ def test_the_lake_is_away_and_comes_back(stack: StackFactory) -> None:
         running.down("s3")
         time.sleep(AWAY_S)
         running.watchtime("up", "--detach", "s3")
-    assert_right(running, acknowledged)
+    proof.assert_right(running, acknowledged)
 
 
 def test_sinks_that_were_down_write_what_happened_meanwhile(stack: StackFactory) -> None:
@@ -101,4 +59,4 @@ def test_sinks_that_were_down_write_what_happened_meanwhile(stack: StackFactory)
     with load(running, 4) as acknowledged:
         acknowledged_kib(acknowledged, 1_000)  # viewers begin up to thirty hours ago: events of three days
     running.watchtime("up", "--detach", "sinks")
-    assert_right(running, acknowledged)
+    proof.assert_right(running, acknowledged)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
-import threading
 import time
 
 import pytest
 
 from deploy.load import is_whole
 from deploy.local import control
-from deploy.open_loop import OpenLoop, Plan
+from deploy.open_loop import Plan
 from tests import oracle, proof
+from tests.faults.loads import posting
 from tests.stacks import Stack, StackFactory
 
 #: Who is killed at once. Each child at least once, those that hold unwritten work more often.
@@ -63,7 +64,9 @@ class Killer:
         before = {name: pids[name] for name in wave}
         began = time.monotonic()
         for pid in before.values():
-            os.kill(pid, signal.SIGKILL)
+            # A worker whose broker has just been killed may be gone already.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.kills += len(wave)
         while True:
             *_, answer = control.ask(self._stack.data_dir, "describe")
@@ -93,14 +96,8 @@ def test_children_are_killed_in_waves_and_nothing_is_lost_or_double(stack: Stack
     )
     acknowledged = running.data_dir / "acknowledged.ndjson"
     killer = Killer(running)
-    with acknowledged.open("wb") as file:
-        loop = OpenLoop(plan, file.write)
-        loading = threading.Thread(target=asyncio.run, args=(loop.run(),))
-        loading.start()
+    with posting(plan, acknowledged) as tally:
         killer.run()
-        loop.stop()
-        loading.join()
-    tally = loop.tally
     assert killer.error is None, (killer.error, running.logs())
     assert is_whole(tally), tally.refusals
 

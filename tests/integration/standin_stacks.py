@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 
 from deploy.local import control, endpoints
 from deploy.local.config import Options
+from tests.waiting import until
 
 CHILDREN = ["kafka", "s3", "gateway-0", "streams-0", "sinks-0"]
 
@@ -47,9 +47,13 @@ class StandinStack:
 
     def await_ready(self) -> StandinStack:
         """Wait until it is ready; fail when it says that it will not be."""
-        until(lambda: self.said("ready") or self.said("error") or self.process.poll() is not None)
+        self.until(lambda: self.said("ready") or self.said("error") or self.process.poll() is not None)
         assert self.said("ready"), self.messages
         return self
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Wait for a condition."""
+        until(condition, 15, lambda: str(self.messages))
 
     def said(self, key: str) -> list[Any]:
         """Return what messages hold under a key."""
@@ -68,14 +72,6 @@ class StandinStack:
         self.wait()
         if self.process.stdout:
             self.process.stdout.close()
-
-
-def until(condition: Callable[[], Any], timeout_s: float = 15.0) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the awaited condition did not come"
-        time.sleep(0.02)
 
 
 Start = Callable[..., StandinStack]

@@ -18,6 +18,7 @@ from sinks.lake import lake_of
 from streams.contract.days import dt_of_ms, shift_dt
 from tests import proof
 from tests.stacks import Stack, StackFactory
+from tests.waiting import until
 
 WITHIN_S = 90.0
 #: Just after midnight the clock may say that nothing is over yet.
@@ -26,11 +27,8 @@ AT_ONCE = {"WATCHTIME_RECONCILE_AT": "00:00"}
 
 def night(stack: Stack) -> dict[str, Any]:
     """Wait until a night was looked at; return what `watchtime status` says of it."""
-    deadline = time.monotonic() + WITHIN_S
-    while not (found := stack.status()["reconcile"] or {}).get("at_s"):
-        assert time.monotonic() < deadline, stack.logs()
-        time.sleep(0.5)
-    return found
+    until(lambda: (stack.status()["reconcile"] or {}).get("at_s"), WITHIN_S, stack.logs)
+    return dict(stack.status()["reconcile"])
 
 
 def metric(stack: Stack, name: str) -> list[str]:

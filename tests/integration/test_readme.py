@@ -17,6 +17,7 @@ import pytest
 
 from deploy.local import endpoints
 from tests.document_shell import blocks_of, environ_of, said
+from tests.waiting import until
 
 #: Seconds until a first row is seen, and a start, on a machine that does other things too.
 FIRST_ROW_WITHIN_S = 30.0
@@ -28,9 +29,7 @@ def squeezed(text: str) -> str:
 
 
 def seconds_until(happened: Callable[[], bool], since: float) -> float:
-    while not happened():
-        assert time.monotonic() - since < FIRST_ROW_WITHIN_S
-        time.sleep(0.05)
+    until(happened, FIRST_ROW_WITHIN_S, "a first row")
     return time.monotonic() - since
 
 

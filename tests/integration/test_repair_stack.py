@@ -6,37 +6,18 @@ import asyncio
 import gzip
 import hashlib
 import json
-import time
-import urllib.request
 from pathlib import Path
 
-import orjson
 import pytest
 
 from deploy.forget_topics import last_values
 from deploy.viewers import Audience
-from streams.contract.days import dt_of_ms, shift_dt
+from streams.contract.days import shift_dt
 from streams.contract.rows import CLIENT, TABLES
 from streams.contract.topics import PARTIALS, STATE
+from tests.sinks_stage import now_ms, today
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
-
-
-def now_ms():
-    return time.time_ns() // 1_000_000
-
-
-def today():
-    return dt_of_ms(now_ms())
-
-
-def post(stack, events):
-    """Post events; return the answer."""
-    request = urllib.request.Request(  # noqa: S310 - our own gateway
-        f"{stack.gateway}/ingest", orjson.dumps({"events": events}), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - the same
-        return json.load(answer)
+pytestmark = pytest.mark.timeout(600)
 
 
 def watch(stack, clients=5, seed=1):
@@ -45,8 +26,8 @@ def watch(stack, clients=5, seed=1):
     for client in range(clients):
         for _ in range(3):
             events = audience.take(client, 20, now_ms())
-            assert post(stack, events)["accepted"] == 20
-            post(stack, events[:5])
+            assert stack.post(events)["accepted"] == 20
+            stack.post(events[:5])
         ids.append(events[0]["client_session_id"])
     return ids
 
@@ -93,7 +74,7 @@ def test_rejected_events_are_listed_shown_mended_and_replayed_once(plain):
     one, _ = plain
     (event,) = Audience(1, 1, now_ms(), strays=False).take(0, 1, now_ms())
     bad = [{**event, "event_id": f"bad-{n}", "seq": None, "schema": 2} for n in range(3)]
-    assert post(one, [*bad, {**event, "event_id": ""}])["rejected"] == 4
+    assert one.post([*bad, {**event, "event_id": ""}])["rejected"] == 4
 
     listed = json.loads(one.watchtime("rejected", "list", "--json").stdout)
     picked = json.loads(one.watchtime("rejected", "list", "--reason", "schema", "--since", "1h", "--json").stdout)

@@ -12,7 +12,7 @@ import pytest
 from deploy import cli
 from deploy.local import control, tenancy
 from deploy.local.process import started_at
-from tests.integration.standin_stacks import CHILDREN, Start, start_fixture, until  # noqa: F401 - the fixture
+from tests.integration.standin_stacks import CHILDREN, Start, start_fixture  # noqa: F401 - the fixture
 
 
 def test_children_are_ready_before_the_stack_is_and_each_comes_back_when_killed(start: Start) -> None:
@@ -30,7 +30,9 @@ def test_children_are_ready_before_the_stack_is_and_each_comes_back_when_killed(
     for name in CHILDREN:
         before = stack.pids
         os.kill(before[name], signal.SIGKILL)
-        until(lambda name=name, pid=before[name]: stack.pids.get(name, pid) != pid and stack.states()[name] == "ready")
+        stack.until(
+            lambda name=name, pid=before[name]: stack.pids.get(name, pid) != pid and stack.states()[name] == "ready"
+        )
         others = {other for other in CHILDREN if other != name}
         assert {other: before[other] for other in others} == {other: stack.pids[other] for other in others}
     log = (stack.data_dir / "logs" / "supervisor.log").read_text()
@@ -42,7 +44,7 @@ def test_no_instance_runs_beside_the_one_before_it(start: Start) -> None:
     for _ in range(3):
         pid = stack.pids["streams-0"]
         os.kill(pid, signal.SIGKILL)
-        until(lambda pid=pid: stack.pids.get("streams-0", pid) != pid and stack.states()["streams-0"] == "ready")
+        stack.until(lambda pid=pid: stack.pids.get("streams-0", pid) != pid and stack.states()["streams-0"] == "ready")
 
     starts = (stack.data_dir / "streams-0.starts").read_text().splitlines()
     assert [line.split()[1] for line in starts] == ["alone"] * 4
@@ -54,14 +56,14 @@ def test_a_stage_waits_for_the_broker_to_come_back(start: Start) -> None:
     (stack.data_dir / "kafka.broken").touch()
 
     os.kill(pids["kafka"], signal.SIGKILL)
-    until(lambda: stack.states()["kafka"] == "waiting")
+    stack.until(lambda: stack.states()["kafka"] == "waiting")
     os.kill(pids["streams-0"], signal.SIGKILL)
     os.kill(pids["gateway-0"], signal.SIGKILL)
 
-    until(lambda: stack.states()["gateway-0"] == "ready" and stack.pids["gateway-0"] != pids["gateway-0"])
+    stack.until(lambda: stack.states()["gateway-0"] == "ready" and stack.pids["gateway-0"] != pids["gateway-0"])
     assert stack.states()["streams-0"] == "waiting"
     (stack.data_dir / "kafka.broken").unlink()
-    until(lambda: set(stack.states().values()) == {"ready"})
+    stack.until(lambda: set(stack.states().values()) == {"ready"})
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -101,7 +103,7 @@ def test_a_killed_supervisor_leaves_no_orphans(start: Start) -> None:
     stack.process.kill()
     stack.wait()
 
-    until(lambda: not [name for name, pid in pids.items() if started_at(pid)])
+    stack.until(lambda: not [name for name, pid in pids.items() if started_at(pid)])
     assert dict.fromkeys(CHILDREN, "ready") == start().await_ready().states()
 
 

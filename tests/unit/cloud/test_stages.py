@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,28 +16,19 @@ from gateway.connections import KEEPALIVE_S
 from gateway.origins import Origins
 from sinks.keys import FORMATS
 from streams.contract.days import DAY_RULES
-from tests.unit.cloud.account import FOLDER, NEEDED, TEMPLATES, Stack, template, whole
+from tests.image_programs import IMAGES, program
+from tests.unit.cloud.account import NEEDED, TEMPLATES, Stack, template, whole
 
 SETTINGS: dict[str, Any] = {
     "gateway": gateway.settings.Settings,
     "streams": streams.settings.Settings,
     "sinks": sinks.settings.Settings,
 }
-IMAGE = FOLDER.parent / "images" / "watchtime"
+IMAGE = IMAGES / "watchtime"
 WAYS = [{"Access": "IAM"}, {"Access": "SCRAM"}, {"Access": "IAM", "PastDays": "on"}]
 
 
-def _run_image() -> Any:
-    """Return the program that the image starts with, which is no part of a package."""
-    spec = importlib.util.spec_from_file_location("run_image", IMAGE / "run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-run_image = _run_image()
+run_image = program("watchtime/run.py")
 
 
 class Watched(Mapping[str, str]):

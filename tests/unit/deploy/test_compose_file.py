@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,9 +13,9 @@ import yaml
 from deploy.local import broker
 from deploy.local.cache import VERSITYGW_VERSION, kafka_version
 from tests.athena import engine
+from tests.image_programs import IMAGES, program
 
 ROOT = Path(__file__).parents[3]
-IMAGES = ROOT / "deploy" / "images"
 FILE = (ROOT / "docker-compose.yml").read_text()
 ONE_SHOT = {"owner", "setup", "tables"}
 
@@ -30,16 +28,6 @@ def settings() -> dict[str, str]:
     lines = [line for line in (ROOT / ".env").read_text().splitlines() if line and not line.startswith("#")]
     assert max(Counter(line.partition("=")[0] for line in lines).values()) == 1
     return dict(line.split("=", 1) for line in lines)
-
-
-def program(name: str) -> ModuleType:
-    """Load a program that images run by itself."""
-    spec = importlib.util.spec_from_file_location(Path(name).stem, IMAGES / name)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("name", services())

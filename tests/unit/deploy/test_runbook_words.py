@@ -18,12 +18,8 @@ LINES = re.findall(r"^\| `([^`|]+)`.*?(?:\((\w+)\))? \|", RUNBOOK, flags=re.MULT
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_each_alarm_has_a_section_and_is_about_a_metric_that_exists(rule: dict[str, str]):
+def test_each_alarm_has_a_section(rule: dict[str, str]):
     assert f"### {rule['alert']}\n" in RUNBOOK
-    metrics = re.findall(r"watchtime_\w+", rule["expr"])
-    assert metrics
-    # prometheus-client adds the ending of counters itself.
-    assert all(f'"{metric.removesuffix("_total")}"' in CODE for metric in metrics)
 
 
 def test_each_section_of_an_alarm_has_its_rule():
