@@ -7,11 +7,10 @@ of the embedded servers expect. A container lives from start to stop or kill; th
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
+import secrets
 import shlex
 import shutil
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -131,8 +130,8 @@ class _InContainer:
 class ContainerBroker(_InContainer, broker.LocalBroker):
     """A broker in a container; everything else is as with the embedded one."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, InImage(), jvm=broker.QUICK_START)
+    def __init__(self, folder: Path, overrides: Mapping[str, str]) -> None:
+        super().__init__(folder, InImage(), overrides=overrides, jvm=broker.QUICK_START)
 
     async def start(self) -> None:
         folder = self.place.folder
@@ -150,7 +149,7 @@ class ContainerBroker(_InContainer, broker.LocalBroker):
         """Return a line that formats the data folder when it is new, and becomes the broker."""
         command = broker.program(self.place, InImage(), self.place.folder / "broker.log").command
         java, config = shlex.join(command[:-2]), self.place.folder / "server.properties"
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster = secrets.token_urlsafe(16)
         formatting = f"{java} kafka.tools.StorageTool format --cluster-id={cluster} --config {config}"
         return f"test -e {self.place.folder}/data/meta.properties || {formatting} && exec {shlex.join(command)}"
 

@@ -61,12 +61,12 @@ def in_containers() -> bool:
 def make_broker(folder: Path, cache: Cache) -> LocalBroker:
     """Return a broker, not started yet."""
     # A test of sessions that end need not wait 6 s for each, the least that Kafka lets a member ask for.
-    overrides = {"group.min.session.timeout.ms": "1000", **(overrides or {})}
+    overrides = {"group.min.session.timeout.ms": "1000"}
     if in_containers():
         from tests.containers import ContainerBroker  # noqa: PLC0415 - its library is slow to load, and rarely needed
 
-        return ContainerBroker(folder)
-    return LocalBroker(folder, cache, jvm=QUICK_START)
+        return ContainerBroker(folder, overrides)
+    return LocalBroker(folder, cache, overrides=overrides, jvm=QUICK_START)
 
 
 def make_s3(folder: Path, cache: Cache) -> LocalS3:

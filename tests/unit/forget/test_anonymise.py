@@ -44,8 +44,7 @@ USUAL = {
 
 
 def anonymised(fields, *, key=KEY):
-    text, changed = Anonymiser(ME, key).lines(split_lines(orjson.dumps(fields) + b"
-"))
+    text, changed = Anonymiser(ME, key).lines(split_lines(orjson.dumps(fields) + b"\n"))
     return orjson.loads(text), changed
 
 
