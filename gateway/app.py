@@ -47,6 +47,8 @@ _ALLOWS_PRIVATE_NETWORK: Final = "Access-Control-Allow-Private-Network"
 _LINGERING_S: Final = 2.0
 #: A request waits at most 4 s for the broker; with what follows the whole stop stays under 10 s.
 _SHUTDOWN_TIMEOUT_S: Final = 4.5
+#: How often late connections are cut off, and files of keys and lists looked at.
+_LOOK_S: Final = 1.0
 
 
 def build_app(
@@ -72,7 +74,7 @@ def build_app(
 
     app = web.Application(middlewares=[guard(settings, metrics, connections)])
     app[METRICS], app[ACCESS], app[CONNECTIONS], app[SETTINGS] = metrics, access, connections, settings
-    app.cleanup_ctx.extend((publisher_runs, _each_second(access.refresh), _each_second(connections.sweep)))
+    app.cleanup_ctx.extend((publisher_runs, _repeating(access.refresh), _repeating(connections.sweep)))
     if tracing is not None:
         app.cleanup_ctx.append(tracing.run)
     app.router.add_post("/ingest", ingest.handle if tracing is None else tracing.handler(ingest.handle))
@@ -126,13 +128,13 @@ def site(
     return GuardedSite(runner, runner.app[CONNECTIONS], (host, port), backlog, sock)
 
 
-def _each_second(act: Callable[[], None]) -> Callable[[web.Application], AsyncIterator[None]]:
-    """Return what does something once a second while an application runs."""
+def _repeating(act: Callable[[], None]) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Return what does something every `_LOOK_S` while an application runs."""
 
     async def run(_: web.Application) -> AsyncIterator[None]:
         async def repeat() -> None:
             while True:
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(_LOOK_S)
                 act()
 
         task = asyncio.create_task(repeat())

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway import app, connections
+from gateway import app
 from gateway.buckets import Buckets
 from gateway.settings import Settings
 from gateway.tokens import Key, sign
@@ -18,7 +18,7 @@ KEY = Key("new", b"n" * 32)
 
 @pytest.fixture(autouse=True)
 def _swept_often(monkeypatch):
-    monkeypatch.setattr(connections, "_SWEEP_S", 0.05)
+    monkeypatch.setattr(app, "_LOOK_S", 0.05)
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate():
