@@ -100,6 +100,7 @@ async def forget(stack: Stack, data_dir: Path, client_id: str, wait_s: float, re
     topic_id = (await topic_ids(stack.brokers, [EVENTS]))[EVENTS]
     journal = Journal(data_dir, client_id, str(topic_id))
     token = revoke_token(client_id)
+    report(token)
     if journal.control is None:
         journal.note(await send_control(stack.brokers, client_id))
     assert journal.control is not None  # noqa: S101 - just noted

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import Final
@@ -15,13 +16,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.errors import DeployError
 from deploy.local import broker, s3
+from streams.brokers import Brokers
 from streams.groundwork import lay
 from streams.provision import ProvisionError
 from streams.settings import Settings
-from streams.variables import SettingsError
+from streams.variables import SettingsError, text
 
 WAIT_S: Final = 90.0
 _BETWEEN_S: Final = 0.5
+_URL: Final = re.compile(r"https?://[^/:]+(:\d{1,5})?/?")
 
 
 class SetupError(DeployError):
@@ -34,10 +37,9 @@ async def set_up(environ: Mapping[str, str]) -> None:
         async with asyncio.timeout(WAIT_S):
             await asyncio.gather(_topics(environ), _bucket(environ))
     except TimeoutError:
-        servers = environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
         raise SetupError(
-            f"after {WAIT_S:.0f} s there is no broker at {servers or 'KAFKA_BOOTSTRAP_SERVERS, which is not set'}, "
-            f"or no store at {environ.get('SINKS_S3_ENDPOINT') or 'AWS'}"
+            f"after {WAIT_S:.0f} s no broker lets us in at {Brokers.from_env(environ)} (KAFKA_BOOTSTRAP_SERVERS, "
+            f"KAFKA_SECURITY_PROTOCOL …), or no store answers at {text(environ, 'SINKS_S3_ENDPOINT', 'AWS')}"
         ) from None
 
 
@@ -54,10 +56,12 @@ async def _topics(environ: Mapping[str, str]) -> None:
 
 async def _bucket(environ: Mapping[str, str]) -> None:
     """Make the bucket on a store of our own; on AWS it is made with its rules beforehand, and a folder needs none."""
-    scheme, _, rest = environ.get("SINKS_LAKE", "").partition("://")
-    bucket, endpoint = rest.partition("/")[0], environ.get("SINKS_S3_ENDPOINT", "")
+    scheme, _, rest = text(environ, "SINKS_LAKE").partition("://")
+    bucket, endpoint = rest.partition("/")[0], text(environ, "SINKS_S3_ENDPOINT")
     if scheme != "s3" or not endpoint:
         return
+    if not _URL.fullmatch(endpoint):
+        raise SetupError(f"SINKS_S3_ENDPOINT is {endpoint!r}: give http://host:port or https://host")
     keys = s3.Keys(
         access_key=environ.get("AWS_ACCESS_KEY_ID", ""),
         secret_key=environ.get("AWS_SECRET_ACCESS_KEY", ""),

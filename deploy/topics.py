@@ -5,20 +5,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+from functools import partial
 
 from deploy.errors import DeployError
 from streams.brokers import DEFAULT_SERVERS, Brokers, BrokersError, Security
 from streams.contract.topics import DEFAULT_PARTITIONS, DEFAULT_SHARDS, topics
 from streams.provision import ProvisionError, provision
+from streams.variables import text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments; their defaults are the variables that the stages read."""
-    at = os.environ.get
+    at = partial(text, os.environ)
     parser.add_argument("--bootstrap-servers", default=at("KAFKA_BOOTSTRAP_SERVERS", DEFAULT_SERVERS), metavar="HOST")
-    parser.add_argument("--partitions", type=int, default=at("STREAMS_PARTITIONS", DEFAULT_PARTITIONS), metavar="P")
-    parser.add_argument("--shards", type=int, default=at("STREAMS_SHARDS", DEFAULT_SHARDS), metavar="Q")
-    parser.add_argument("--replication", type=int, default=at("STREAMS_REPLICATION", 1), metavar="R")
+    parser.add_argument(
+        "--partitions", type=int, default=at("STREAMS_PARTITIONS", str(DEFAULT_PARTITIONS)), metavar="P"
+    )
+    parser.add_argument("--shards", type=int, default=at("STREAMS_SHARDS", str(DEFAULT_SHARDS)), metavar="Q")
+    parser.add_argument("--replication", type=int, default=at("STREAMS_REPLICATION", "1"), metavar="R")
     parser.add_argument("--client-table", choices=("on", "off"), default=at("STREAMS_CLIENT_TABLE", "off"))
 
 

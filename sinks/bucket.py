@@ -38,7 +38,10 @@ T = TypeVar("T")
 
 
 class BucketStore:
-    """Objects of one bucket, all below one prefix ("" for none); credentials come from boto3's own settings."""
+    """Objects of one bucket, all below one prefix ("" for none); credentials come from boto3's own settings.
+
+    ValueError when boto3 cannot use these or the endpoint.
+    """
 
     def __init__(
         self, bucket: str, prefix: str = "", *, endpoint: str = "", session: boto3.session.Session | None = None
@@ -52,10 +55,16 @@ class BucketStore:
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
             max_pool_connections=POOL_SIZE,
+            # Addressing by path needs no wildcard name for a bucket, which local endpoints do not have; without this
+            # line the user's own AWS configuration could ask for names.
+            s3={"addressing_style": "path"} if endpoint else {},
         )
-        # A session of its own: boto3's default one keeps the first credentials it ever saw. At an endpoint that is
-        # given, botocore addresses buckets by path, which needs no wildcard name.
-        self._client = (session or boto3.session.Session()).client("s3", endpoint_url=endpoint or None, config=config)
+        try:
+            # A session of its own: boto3's default one keeps the first credentials it ever saw.
+            own = session or boto3.session.Session()
+            self._client = own.client("s3", endpoint_url=endpoint or None, config=config)
+        except (BotoCoreError, ValueError) as error:
+            raise ValueError(f"{self._where}: {error}; check SINKS_S3_ENDPOINT and boto3's AWS_* variables") from error
 
     async def get(self, key: str) -> StoredObject | None:
         """Return the object, None when there is none."""

@@ -9,8 +9,10 @@ from typing import Any
 
 import boto3
 import orjson
+from botocore.exceptions import BotoCoreError
 
 from sinks.store import Store, open_store
+from streams.variables import text
 
 
 class NoStackError(Exception):
@@ -33,15 +35,15 @@ class Lake:
     def store(self) -> Store:
         """Open the lake; NoStackError when its URL or its endpoint is none."""
         session = None
-        if self.access_key:
-            session = boto3.session.Session(
-                aws_access_key_id=self.access_key,
-                aws_secret_access_key=self.secret_key,
-                region_name=self.region,
-            )
         try:
+            if self.access_key:
+                session = boto3.session.Session(
+                    aws_access_key_id=self.access_key,
+                    aws_secret_access_key=self.secret_key,
+                    region_name=self.region,
+                )
             return open_store(self.url, self.s3_endpoint, session)
-        except ValueError as error:
+        except (BotoCoreError, ValueError) as error:
             raise NoStackError(str(error)) from error
 
 
@@ -56,7 +58,7 @@ def endpoints(data_dir: Path) -> dict[str, Any] | None:
 
 def lake_of(data_dir: Path, environ: Mapping[str, str]) -> Lake:
     """Return the lake of the stack in a data folder, or of the variables SINKS_LAKE and SINKS_S3_ENDPOINT."""
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    region = text(environ, "AWS_REGION") or text(environ, "AWS_DEFAULT_REGION", "us-east-1")
     found = endpoints(data_dir)
     if found is not None:
         return Lake(
@@ -66,14 +68,14 @@ def lake_of(data_dir: Path, environ: Mapping[str, str]) -> Lake:
             secret_key=found.get("secret_key") or "",
             region=region,
         )
-    if not environ.get("SINKS_LAKE"):
+    if not text(environ, "SINKS_LAKE"):
         raise NoStackError(
             f"no {data_dir / 'endpoints.json'} and no SINKS_LAKE: start a stack with `watchtime up`, "
             "name its --data-dir, or set SINKS_LAKE to s3://bucket or file:///folder",
         )
     return Lake(
-        url=environ["SINKS_LAKE"],
-        s3_endpoint=environ.get("SINKS_S3_ENDPOINT", ""),
+        url=text(environ, "SINKS_LAKE"),
+        s3_endpoint=text(environ, "SINKS_S3_ENDPOINT"),
         access_key=environ.get("AWS_ACCESS_KEY_ID", "") if not environ.get("AWS_SESSION_TOKEN") else "",
         secret_key=environ.get("AWS_SECRET_ACCESS_KEY", "") if not environ.get("AWS_SESSION_TOKEN") else "",
         region=region,

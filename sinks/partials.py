@@ -36,7 +36,6 @@ from sinks.rebuild_part import LINE_BITS, Reading
 from sinks.rebuild_sources import Found, Source, find_objects
 from sinks.reconcile_day import Stack
 from sinks.store import PreconditionFailed, Store, StoreUnavailable, content_hash
-from streams.contract.rows import INGEST_COUNTERS
 
 RESULTS: Final = "results/daily/"
 #: Key of the metadata that tells whether a document is up to date.
@@ -164,7 +163,13 @@ def _document(dt: str, found: Found, counts: dict[str, Any], bucket: Bucket) -> 
 
 
 #: What the reference counts of an object; it knows no repeats and no days of arrival.
-_METRIC_NAMES: Final = INGEST_COUNTERS[:5]
+_METRIC_NAMES: Final = (
+    "total_events",
+    "valid_events",
+    "invalid_events",
+    "ignored_no_video_ticks",
+    "ignored_no_channel_ticks",
+)
 #: A place is the number of its object and the line's number in it.
 _OBJECT: Final = f"place >> {LINE_BITS}"
 _METRICS: Final = f"""

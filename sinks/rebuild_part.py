@@ -20,9 +20,10 @@ from sinks.rebuild_lines import content, foreign_lines, strict_lines
 LINE_BITS: Final = 32
 
 
-#: From malloc.h, and how much may lie free; no more than the eighth of it may be told as the second.
+#: From malloc.h, with how much may lie free, and the greatest block that is taken from it (glibc takes no more).
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES: Final = 256 * 1024 * 1024
+_GREATEST_BYTES: Final = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ def keep_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES // 8)
+        mallopt(_M_MMAP_THRESHOLD, _GREATEST_BYTES)
 
 
 def write_part(order: Order, body: bytes) -> None:

@@ -12,6 +12,7 @@ from sinks.keys import FORMATS, LAYOUT_KEY, Format
 from sinks.layout import LayoutError
 from sinks.patience import patiently
 from sinks.store import Store
+from streams.variables import text
 
 
 class Shape(NamedTuple):
@@ -37,7 +38,7 @@ def default_shape(data_dir: Path, environ: Mapping[str, str]) -> Shape:
         record = orjson.loads((data_dir / "stack.json").read_bytes())
     except FileNotFoundError:
         record = {}
-    said = {"format": environ.get("SINKS_FORMAT"), "shards": environ.get("STREAMS_SHARDS")}
+    said = {"format": text(environ, "SINKS_FORMAT"), "shards": text(environ, "STREAMS_SHARDS")}
     return _shape({**_DEFAULT, **record, **{name: value for name, value in said.items() if value}})
 
 

@@ -10,6 +10,7 @@ import asyncio
 import datetime
 import os
 import sys
+import traceback
 from concurrent.futures import BrokenExecutor
 from contextlib import aclosing
 from pathlib import Path
@@ -69,7 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Reconcile and print what was found."""
-    return _run_day(args) if args.dt else _run_range(args)
+    try:
+        return _run_day(args) if args.dt else _run_range(args)
+    except BrokenPipeError:
+        raise  # nobody reads on: no fault of the days
+    except Exception:  # noqa: BLE001 - what nobody foresaw ends a program with 1, which says drift here
+        sys.stderr.write(traceback.format_exc())
+        return UNTOLD
 
 
 def find(data_dir: Path, dt: str, wait_s: float) -> Finding:

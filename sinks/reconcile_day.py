@@ -17,6 +17,7 @@ from sinks.store import Store
 from streams.brokers import Brokers, BrokersError, Security, group_of
 from streams.connect import check
 from streams.contract.days import DAY_RULES, DayRule
+from streams.variables import text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +42,14 @@ class Stack:
         """Return the stack of a data folder, or of the stages' variables where there is none."""
         found: dict[str, Any] = endpoints(data_dir) or {}
         brokers = _brokers(found, environ)
-        table = environ.get("STREAMS_CLIENT_TABLE")
+        table = text(environ, "STREAMS_CLIENT_TABLE")
         client_table = found.get("client_table", None if not table else table == "on")
         return cls(
             lake=lake_of(data_dir, environ),
             bootstrap_servers=brokers.servers,
             security=brokers.security,
             group=found.get("group") or group_of(environ),
-            day_rule=environ.get("STREAMS_DAY") or _recorded_day_rule(data_dir),  # type: ignore[arg-type] # see below
+            day_rule=text(environ, "STREAMS_DAY") or _recorded_day_rule(data_dir),  # type: ignore[arg-type] # see below
             client_table=client_table,
         )
 

@@ -108,7 +108,7 @@ def content_hash(body: bytes) -> str:
 
 
 def open_store(lake: str, s3_endpoint: str = "", session: boto3.session.Session | None = None) -> Store:
-    """Return the store of a lake URL: `s3://bucket[/prefix]` or `file:///folder`; ValueError for another.
+    """Return the store of a lake URL, `s3://bucket[/prefix]` or `file:///folder`; ValueError when it cannot be opened.
 
     `session` holds a bucket's credentials; None: as boto3 finds them.
     """

@@ -97,7 +97,7 @@ class LiveLake:
                 await self._put_chunk(store, p, chunks.open, "open")
         self._sum()
         for (topic, shard), rows in self._rows.items():
-            rows.retry()  # all days, not only those that changed since the last write
+            rows.retry()  # nothing is ever noted as written here, so these are all days
             for dt in rows.changed():
                 await self._put_file(store, TABLE_BY_TOPIC[topic], shard, rows, dt)
 

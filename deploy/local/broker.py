@@ -142,12 +142,8 @@ def prepare(place: BrokerPlace, cache: Cache) -> None:
 async def is_ready(brokers: Address) -> bool:
     """Tell whether the broker takes part in its cluster and answers clients."""
     servers = brokers if isinstance(brokers, str) else brokers.servers
-    host, _, port = servers.partition(",")[0].rpartition(":")
-    try:
-        _, writer = await asyncio.open_connection(host, int(port))
-    except OSError:
+    if not any([await _listens(server) for server in servers.split(",")]):
         return False
-    writer.close()
     admin = AIOKafkaAdminClient(**client_options(brokers), request_timeout_ms=5_000)
     try:
         await admin.start()
@@ -157,6 +153,16 @@ async def is_ready(brokers: Address) -> bool:
     finally:
         await admin.close()
     return bool(cluster["brokers"])
+
+
+async def _listens(server: str) -> bool:
+    host, _, port = server.rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 class LocalBroker:

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 from deploy.errors import DeployError
 from streams.brokers import group_of
 from streams.contract.topics import DEFAULT_PARTITIONS, DEFAULT_SHARDS
+from streams.variables import text
 
 _T = TypeVar("_T")
 
@@ -111,9 +112,9 @@ def decide(options: Options, environ: Mapping[str, str], recorded: Facts | None)
     said: dict[str, Any] = {
         "partitions": _either(options.partitions, _integer(environ, "STREAMS_PARTITIONS")),
         "shards": _either(options.shards, _integer(environ, "STREAMS_SHARDS")),
-        "day": environ.get("STREAMS_DAY") or None,
-        "format": environ.get("SINKS_FORMAT") or None,
-        "lake": _either(options.lake, environ.get("SINKS_LAKE") or None),
+        "day": text(environ, "STREAMS_DAY") or None,
+        "format": text(environ, "SINKS_FORMAT") or None,
+        "lake": _either(options.lake, text(environ, "SINKS_LAKE") or None),
     }
     facts = Facts(**{name: value for name, value in said.items() if value is not None})
     if recorded is not None:
@@ -212,13 +213,13 @@ def _reconcile_after_s(text: str) -> float | None:
 
 
 def _integer(environ: Mapping[str, str], name: str) -> int | None:
-    text = environ.get(name, "")
-    if not text:
+    found = text(environ, name)
+    if not found:
         return None
     try:
-        return int(text)
+        return int(found)
     except ValueError:
-        raise StackError(f"{name} is {text!r}, expected a whole number") from None
+        raise StackError(f"{name} is {found!r}, expected a whole number") from None
 
 
 def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:

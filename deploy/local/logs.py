@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from pathlib import Path
 from typing import Final
@@ -35,9 +36,9 @@ async def keep_small(folder: Path) -> None:
     while True:
         try:
             await asyncio.to_thread(cap, folder, CAP_BYTES)
-        except OSError:
-            # A full disk, which may have room again: then above all logs must not grow.
-            logger.exception("logs cannot be kept small", folder=str(folder))
+        except OSError as error:
+            with contextlib.suppress(OSError):  # this log may be on a disk that is full
+                logger.error("logs cannot be kept small", folder=str(folder), why=str(error))  # noqa: TRY400 - enough
         await asyncio.sleep(CHECK_EVERY_S)
 
 
@@ -49,6 +50,10 @@ def cap(folder: Path, cap_bytes: int) -> None:
     """
     for log in folder.glob("*.log"):
         if log.stat().st_size > cap_bytes:
-            shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+            older = log.with_name(f"{log.name}.1")
+            try:
+                shutil.copyfile(log, older)
+            except OSError:
+                older.unlink()  # a full disk: room is wanted more than half of a copy
             with log.open("r+b") as file:
                 file.truncate()

@@ -88,7 +88,7 @@ def client(endpoint: str, keys: Keys) -> S3Client:
         region_name=REGION,
         aws_access_key_id=keys.access_key,
         aws_secret_access_key=keys.secret_key,
-        config=Config(connect_timeout=2, read_timeout=10),
+        config=Config(connect_timeout=2, read_timeout=10, s3={"addressing_style": "path"}),
     )
 
 

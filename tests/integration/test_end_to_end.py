@@ -38,7 +38,15 @@ def test_every_row_is_what_was_acknowledged(plain: Stack) -> None:
 @pytest.mark.timeout(300)
 def test_every_row_is_what_was_acknowledged_with_several_workers_and_all_settings_changed(stack: StackFactory) -> None:
     environ = {"SINKS_FORMAT": "jsonl", "STREAMS_CLIENT_TABLE": "on", "STREAMS_DAY": "local"}
-    check_every_row(stack("--workers", "3", "--sink-workers", "2", "--shards", "3", environ=environ), environ)
+    running = stack("--workers", "3", "--sink-workers", "2", "--shards", "3", environ=environ)
+    assert sorted(name for name in running.pids if "-" in name) == [
+        "sinks-0",
+        "sinks-1",
+        "streams-0",
+        "streams-1",
+        "streams-2",
+    ]
+    check_every_row(running, environ)
 
 
 def check_every_row(running: Stack, environ: dict[str, str]) -> None:
@@ -110,7 +118,7 @@ async def watch_files(ask: Callable[[], list[str]], arrivals: Arrivals) -> None:
 
 @pytest.mark.timeout(240)
 async def test_rows_are_fresh(plain: Stack) -> None:
-    """Every event arrives, the middle one in its topic within 2 s and in its file within refresh + 2 s.
+    """All arrive, the middle one in its topic within 2 s and in its file within refresh + 2 s; none is much later.
 
     The promise is of the 99th percentile; the benchmark holds it, on a machine that does nothing else.
     """
@@ -138,5 +146,7 @@ async def test_rows_are_fresh(plain: Stack) -> None:
     finally:
         await consumer.stop()
 
-    assert statistics.median(arrivals.delays_ms(arrivals.in_topic)) < 2_000
-    assert statistics.median(arrivals.delays_ms(arrivals.in_file)) < (REFRESH_S + 2) * 1_000
+    for arrived, promised_ms in ((arrivals.in_topic, 2_000), (arrivals.in_file, (REFRESH_S + 2) * 1_000)):
+        delays_ms = arrivals.delays_ms(arrived)
+        assert statistics.median(delays_ms) < promised_ms
+        assert max(delays_ms) < 5 * promised_ms

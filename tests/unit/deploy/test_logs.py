@@ -30,6 +30,16 @@ def test_a_small_log_is_left_alone(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["s3.log"]
 
 
+def test_a_full_disk_gets_room_instead_of_a_copy(tmp_path: Path) -> None:
+    log, older = tmp_path / "s3.log", tmp_path / "s3.log.1"
+    log.write_bytes(b"x" * 101)
+    older.symlink_to("/dev/full")
+
+    cap(tmp_path, 100)
+
+    assert (log.read_bytes(), older.is_symlink()) == (b"", False)
+
+
 async def test_a_log_that_cannot_be_moved_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "CAP_BYTES", 100)
     monkeypatch.setattr(logs, "CHECK_EVERY_S", 0.01)

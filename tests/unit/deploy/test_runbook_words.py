@@ -1,4 +1,4 @@
-"""The runbook speaks of what there is: alarms, metrics and the words of log lines."""
+"""The runbook speaks of what there is: alarms and the words of log lines."""
 
 from __future__ import annotations
 

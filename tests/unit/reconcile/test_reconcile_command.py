@@ -83,7 +83,35 @@ def test_a_full_disk_is_no_drift(
     assert "no space left" in capsys.readouterr().err
 
 
-def test_a_lake_that_is_none_is_no_drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SINKS_LAKE", "bucket")
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"SINKS_LAKE": "bucket"}, "'bucket' names no lake"),
+        ({"SINKS_LAKE": "s3://bucket", "AWS_PROFILE": "of-nobody"}, "of-nobody"),
+        ({"SINKS_LAKE": "s3://bucket", "SINKS_S3_ENDPOINT": "minio:9000"}, "SINKS_S3_ENDPOINT"),
+    ],
+)
+def test_a_lake_that_cannot_be_opened_is_no_drift(
+    environ: dict[str, str],
+    named: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
 
     assert run(tmp_path) == reconcile_command.UNTOLD
+    told = capsys.readouterr().err
+    assert named in told
+    assert "Traceback" not in told
+
+
+def test_what_nobody_foresaw_is_no_drift(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SINKS_LAKE", tmp_path.as_uri())
+    monkeypatch.setattr(reconcile_command, "reconcile_days", None)
+
+    assert run(tmp_path) == reconcile_command.UNTOLD
+    assert "Traceback" in capsys.readouterr().err

@@ -3,7 +3,7 @@ from __future__ import annotations
 import gzip
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sinks.chunks import MAX_CHUNK_BYTES, Chunks, RawRecord
@@ -165,7 +165,6 @@ def build(records, cuts, **more):
 
 
 @given(_RECORDS, st.lists(st.integers(0, 9), max_size=12))
-@settings(deadline=None)
 def test_chunks_depend_on_the_log_alone(steps, cuts):
     records, ms = [], START
     for offset, (hours, size, what) in enumerate(steps):
