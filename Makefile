@@ -41,7 +41,7 @@ test: install node_modules/.package-lock.json ## install what tests need and run
 	npm test --silent
 	@# What takes longest comes first, so that no process is left alone with it at the end. Much of it waits.
 	$(BIN)/pytest tests/faults tests/integration tests/e2e tests/unit -m 'not slow' --numprocesses 3 --dist loadfile \
-	  --no-loadscope-reorder $(ARGS)
+	  --no-loadscope-reorder --durations=20 $(ARGS)
 
 check: install ## what a change must pass before tests: ruff, format, mypy
 	$(BIN)/ruff check .
