@@ -26,7 +26,7 @@ GATEWAY_METRICS_PORT: Final = 4001
 S3_PORT: Final = 7070
 #: Longer than a sinks worker takes over its last files, its last commit and its leave, which the lake may draw out.
 _STAGE_GRACE_S: Final = 10.0
-#: A stream worker first reads its state, some 60,000 keys a second: in this time more than memory holds. It ends by
+#: A stream worker first reads its state, some 100,000 keys a second: in this time more than memory holds. It ends by
 #: itself where the broker is away, as no other stage does where what it needs is.
 _RESTORE_TIMEOUT_S: Final = 3_600.0
 

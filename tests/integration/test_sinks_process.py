@@ -67,7 +67,7 @@ async def test_the_metrics_page_tells_when_the_worker_is_ready(fresh_topics, gro
     [
         ({"SINKS_LAKE": ""}, "SINKS_LAKE is not set"),
         ({"SINKS_LAKE": "ftp://x"}, "names no lake"),
-        ({"SINKS_FORMAT": "csv"}, "SINKS_FORMAT='csv'"),
+        ({"SINKS_FORMAT": "csv"}, "SINKS_FORMAT must be parquet or jsonl"),
         ({"SINKS_REFRESH_S": "0"}, "SINKS_REFRESH_S='0'"),
     ],
 )

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
+from deploy.local.cache import Cache
+from deploy.local.children import GATEWAY_METRICS_PORT, GATEWAY_PORT, KAFKA_PORT, S3_PORT
+from deploy.local.ports import PortClaims
 from deploy.local.process import started_at
 from tests.stacks import Stack, StackFactory
 from tests.waiting import until
@@ -35,6 +42,18 @@ def settled(stack: Stack) -> dict[str, Any] | None:
     return status if status["healthy"] and not any(lag.values()) else None
 
 
+@pytest.fixture
+def _usual_ports_are_taken(cache: Cache) -> Iterator[None]:
+    """Leave the stack ports that no other one asks for first while it is down: those of other tests may come then."""
+    claims = PortClaims(cache.folder / "ports")
+    for port in (KAFKA_PORT, S3_PORT, GATEWAY_PORT, GATEWAY_METRICS_PORT):
+        claims.claim(port)
+    yield
+    for handle in claims._handles.values():
+        os.close(handle)
+
+
+@pytest.mark.usefixtures("_usual_ports_are_taken")
 def test_a_stack_from_up_to_down_and_up_again(stack: StackFactory) -> None:
     one = stack()
     assert sorted(one.pids) == sorted([*CHILDREN, "supervisor"])
