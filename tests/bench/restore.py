@@ -40,7 +40,7 @@ from streams.settings import Settings
 from streams.state_records import MARKER_KEY, VERSION, EpochPiece, Share, SlotPiece, encode, epoch_key, slot_key
 from streams.topic_id import topic_ids
 from streams.transactions import FencedProducer, Record
-from tests.bench.gateway import machine
+from tests.bench.machine import facts, sentence
 
 #: Records of one transaction while the topic is filled.
 BATCH = 20_000
@@ -77,7 +77,7 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
         finally:
             broker.stop()
     medians = {name: statistics.median(one[name] for one in runs) for name in FIGURES}
-    return {"machine": machine(), "keys": args.keys, "median": medians, "runs": runs}
+    return {"machine": facts(), "keys": args.keys, "median": medians, "runs": runs}
 
 
 async def fold_settings(bootstrap_servers: str) -> FoldSettings:
@@ -155,7 +155,7 @@ async def take(bootstrap_servers: str) -> dict[str, float]:
 
 def table(report: dict[str, Any]) -> str:
     """Return the report for people: medians, with the extremes of the runs in brackets."""
-    lines = [f"{report['machine']}, {report['keys']:,} keys of state, median of {len(report['runs'])}:"]
+    lines = [f"{sentence(report['machine'])}, {report['keys']:,} keys of state, median of {len(report['runs'])}:"]
     for name in FIGURES:
         values = [one[name] for one in report["runs"]]
         lines.append(f"  {name:12} {report['median'][name]:12,.1f}   ({min(values):,.1f} … {max(values):,.1f})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -126,3 +127,18 @@ def test_data_flows_one_way(stage):
     }
 
     assert not foreign
+
+
+#: What `make test` does not run: whoever changes what it needs must hear of it here.
+ELSEWHERE = sorted(
+    path for folder in ("bench", "brokers", "compose") for path in (ROOT / "tests" / folder).glob("*.py")
+)
+
+
+@pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_what_other_commands_run_finds_what_it_imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in {*STAGES, "tests"}:
+            found = importlib.import_module(node.module)
+            for name in node.names:
+                assert hasattr(found, name.name) or importlib.import_module(f"{node.module}.{name.name}")
