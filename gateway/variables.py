@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from streams.variables import SettingsError, whole
+from streams.variables import SettingsError, text, whole
 
 ANY_ORIGIN: Final = "*"
 _LAKE = re.compile(r"s3://[^/]+(?:/.*)?|file:///.*")
@@ -18,23 +18,23 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#]+")
 
 def optional_whole(environ: Mapping[str, str], name: str, most: int) -> int | None:
     """Return a whole number from 0 to `most`, None when nothing is set."""
-    return whole(environ, name, 0, most) if environ.get(name, "").strip() else None
+    return whole(environ, name, 0, most) if text(environ, name) else None
 
 
 def file(environ: Mapping[str, str], name: str) -> Path | None:
     """Return the path of a file, None when nothing is set."""
-    text = environ.get(name, "").strip()
-    return Path(text) if text else None
+    found = text(environ, name)
+    return Path(found) if found else None
 
 
 def lake(environ: Mapping[str, str], name: str) -> str:
     """Return the address of a lake, empty when nothing is set."""
-    text = environ.get(name, "").strip()
-    if text and not _LAKE.fullmatch(text):
-        raise SettingsError(f"{name} must be s3://bucket[/prefix] or file:///folder, not {text!r}")
-    if text and any(importlib.util.find_spec(needed) is None for needed in ("boto3", "pyarrow")):
+    found = text(environ, name)
+    if found and not _LAKE.fullmatch(found):
+        raise SettingsError(f"{name} must be s3://bucket[/prefix] or file:///folder, not {found!r}")
+    if found and any(importlib.util.find_spec(needed) is None for needed in ("boto3", "pyarrow")):
         raise SettingsError(f"{name} is set, but the packages that read it are missing: install the extra `sinks`")
-    return text
+    return found
 
 
 def networks(environ: Mapping[str, str], name: str) -> frozenset[str]:
@@ -48,9 +48,9 @@ def networks(environ: Mapping[str, str], name: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def origins(text: str) -> frozenset[str]:
+def origins(words: str) -> frozenset[str]:
     """Return the web origins of a comma list."""
-    found = listed(text)
+    found = listed(words)
     for origin in found:
         if origin != ANY_ORIGIN and not _ORIGIN.fullmatch(origin):
             raise SettingsError(
@@ -59,6 +59,6 @@ def origins(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def listed(text: str) -> list[str]:
+def listed(words: str) -> list[str]:
     """Return the parts of a comma list, in lower case."""
-    return [part.strip().lower() for part in text.split(",") if part.strip()]
+    return [part.strip().lower() for part in words.split(",") if part.strip()]

@@ -18,8 +18,6 @@ from sinks.rebuild_lines import content, foreign_lines, strict_lines
 
 #: A place is the number of its object and, below these bits, the line's number in it.
 LINE_BITS: Final = 32
-
-
 #: From malloc.h, with how much may lie free, and the greatest block that is taken from it (glibc takes no more).
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES: Final = 256 * 1024 * 1024

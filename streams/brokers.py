@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from streams.variables import SettingsError
+from streams.variables import SettingsError, text
 
 DEFAULT_SERVERS: Final = "127.0.0.1:9092"
 DEFAULT_GROUP: Final = "watchtime"
@@ -43,7 +43,7 @@ class BrokersError(SettingsError):
 
 def group_of(environ: Mapping[str, str]) -> str:
     """Return WATCHTIME_GROUP, the prefix of a stack's consumer groups and transactional ids; blank is as unset."""
-    return environ.get("WATCHTIME_GROUP", "").strip() or DEFAULT_GROUP
+    return text(environ, "WATCHTIME_GROUP", DEFAULT_GROUP)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ class Security:
     @classmethod
     def from_env(cls, environ: Mapping[str, str], servers: str) -> Self:
         """Return the security that an environment asks for on its way to `servers`. Empty variables count as unset."""
-        told = {name: environ.get(name, "").strip() for name in SECURITY_VARIABLES}
+        told = {name: text(environ, name) for name in SECURITY_VARIABLES}
         # A password may begin or end with a blank.
         told["KAFKA_SASL_PASSWORD"] = environ.get("KAFKA_SASL_PASSWORD", "")
         protocol = told["KAFKA_SECURITY_PROTOCOL"] or PLAIN
@@ -120,7 +120,7 @@ class Brokers:
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """Return the brokers that an environment names; BrokersError names the variable that is wrong."""
-        servers = environ.get("KAFKA_BOOTSTRAP_SERVERS", "").strip() or DEFAULT_SERVERS
+        servers = text(environ, "KAFKA_BOOTSTRAP_SERVERS", DEFAULT_SERVERS)
         return cls(servers, Security.from_env(environ, servers))
 
     def __str__(self) -> str:
@@ -161,7 +161,7 @@ def _iam_region(environ: Mapping[str, str], told: Mapping[str, str]) -> str:
         raise BrokersError(
             f"{named[0]} is set, but with KAFKA_SASL_MECHANISM=AWS_MSK_IAM the process's role is the user: unset it"
         )
-    region = environ.get("AWS_REGION", "").strip() or environ.get("AWS_DEFAULT_REGION", "").strip()
+    region = text(environ, "AWS_REGION") or text(environ, "AWS_DEFAULT_REGION")
     if not region:
         raise BrokersError("AWS_REGION is not set, and KAFKA_SASL_MECHANISM=AWS_MSK_IAM signs for a region")
     return region

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from gateway.app import CONNECTIONS, app_runner, build_app, site
@@ -10,15 +9,10 @@ from gateway.daily_reader import Reader
 from gateway.held_days import HeldDays
 from gateway.publish import MemoryPublisher
 from gateway.settings import Settings
-from streams.contract.days import dt_of_ms
 from streams.contract.keys import daily_key
 from streams.contract.rows import Table, encode_row, row_of
 from tests.background_loop import BackgroundLoop
-
-
-def today() -> str:
-    """Return the UTC day of the machine's time: ask late, a test may begin before midnight."""
-    return dt_of_ms(time.time_ns() // 1_000_000)
+from tests.clock import today
 
 
 def put(  # noqa: PLR0913

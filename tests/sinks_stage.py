@@ -18,7 +18,6 @@ from sinks.keys import ANALYTICS, RAW, ChunkKey, FileKey
 from sinks.settings import Settings
 from sinks.stage import run_stage
 from sinks.store import Store
-from streams.contract.days import dt_of_ms
 from streams.contract.keys import daily_key, shard_of
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, Table, encode_row, row_of
 from streams.contract.topics import ARCHIVE_GROUP, EVENTS, GENERATION_HEADER, SINKS_GROUP, daily_tables
@@ -186,16 +185,6 @@ async def raw_lines(store: Store, partition: int) -> list[bytes]:
 def line(event_id: int, received_at: int, **more: Any) -> bytes:
     """Return an event's line, as the gateway writes it."""
     return json.dumps({"event_id": str(event_id), "received_at": received_at, **more}, separators=(",", ":")).encode()
-
-
-def now_ms() -> int:
-    """Return the machine's time."""
-    return time.time_ns() // 1_000_000
-
-
-def today() -> str:
-    """Return the UTC day of the machine's time."""
-    return dt_of_ms(now_ms())
 
 
 async def publish_day(publish: Publisher, dt: str, *, videos: int = 20, scale: int = 1) -> None:

@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from deploy.errors import DeployError
 from deploy.local.cache import Cache
 from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.probes import listens
 from deploy.local.process import Child, Program, log_tail
 from streams.brokers import Address, Brokers, Security
 from streams.connect import client_options
@@ -142,7 +143,8 @@ def prepare(place: BrokerPlace, cache: Cache) -> None:
 async def is_ready(brokers: Address) -> bool:
     """Tell whether the broker takes part in its cluster and answers clients."""
     servers = brokers if isinstance(brokers, str) else brokers.servers
-    if not any([await _listens(server) for server in servers.split(",")]):
+    places = [server.rpartition(":") for server in servers.split(",")]
+    if not any([await listens(host, int(port)) for host, _, port in places]):
         return False
     admin = AIOKafkaAdminClient(**client_options(brokers), request_timeout_ms=5_000)
     try:
@@ -153,16 +155,6 @@ async def is_ready(brokers: Address) -> bool:
     finally:
         await admin.close()
     return bool(cluster["brokers"])
-
-
-async def _listens(server: str) -> bool:
-    host, _, port = server.rpartition(":")
-    try:
-        _, writer = await asyncio.open_connection(host, int(port))
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 class LocalBroker:

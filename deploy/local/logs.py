@@ -50,10 +50,13 @@ def cap(folder: Path, cap_bytes: int) -> None:
     """
     for log in folder.glob("*.log"):
         if log.stat().st_size > cap_bytes:
-            older = log.with_name(f"{log.name}.1")
+            older, lost = log.with_name(f"{log.name}.1"), None
             try:
                 shutil.copyfile(log, older)
-            except OSError:
+            except OSError as error:
                 older.unlink()  # a full disk: room is wanted more than half of a copy
+                lost = error
             with log.open("r+b") as file:
                 file.truncate()
+            if lost:
+                logger.warning("a log was cut without a copy", log=str(log), why=str(lost))

@@ -1,7 +1,8 @@
-"""Readiness of the stages, asked over HTTP as any monitor would."""
+"""Readiness, asked as any monitor would: whether a server listens, and over HTTP whether a stage is ready."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import aiohttp
@@ -9,6 +10,16 @@ import aiohttp
 from deploy.local.ports import LOOPBACK
 
 _TIMEOUT = aiohttp.ClientTimeout(total=2)
+
+
+async def listens(host: str, port: int) -> bool:
+    """Tell whether a server accepts connections."""
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def gateway_ready(port: int) -> bool:

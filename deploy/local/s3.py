@@ -21,6 +21,7 @@ from deploy.errors import DeployError
 from deploy.local.cache import Cache
 from deploy.local.config import replace_json
 from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.probes import listens
 from deploy.local.process import Child, Program, log_tail
 
 if TYPE_CHECKING:
@@ -104,14 +105,7 @@ def make_bucket(endpoint: str, keys: Keys, bucket: str) -> None:
 async def is_ready(endpoint: str) -> bool:
     """Tell whether the server accepts connections; it does so only when it can serve."""
     parts = urlsplit(endpoint)
-    try:
-        _, writer = await asyncio.open_connection(
-            parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
-        )
-    except OSError:
-        return False
-    writer.close()
-    return True
+    return await listens(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
 
 
 class LocalS3:

@@ -25,10 +25,10 @@ from streams.contract.keys import daily_key, partition_of
 from streams.contract.rows import VIDEO, encode_row, row_of
 from streams.contract.topics import DEFAULT_PARTITIONS, EVENTS
 from tests.bench.machine import cpu_s
+from tests.clock import now_ms
 from tests.faults.progress import settled_group
 from tests.faults.world import GROUP
 from tests.pipeline import Pipeline
-from tests.sinks_stage import now_ms
 
 SETTLE_S = 600.0
 #: Records that are sent before their acknowledgements are waited for.

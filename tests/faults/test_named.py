@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from streams.contract import topics
 from streams.contract.days import DAY_MS
 from streams.provision import provision
+from tests.clock import now_ms
 from tests.integration.stream_workers import (
     ALONE,
     Worker,
@@ -31,7 +32,6 @@ from tests.integration.stream_workers import (
     workers,
 )
 from tests.servers import FreshTopics, delete_topics
-from tests.sinks_stage import now_ms
 from tests.unit.streams.plain_fold import plain_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

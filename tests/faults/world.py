@@ -23,6 +23,7 @@ from deploy.local.s3 import LocalS3
 from sinks.lake import Lake
 from streams.provision import provision
 from tests.faults.proxy import Proxy, S3Proxy
+from tests.servers import aws_environ
 
 ROOT = Path(__file__).parents[2]
 GROUP = "faults"
@@ -200,9 +201,7 @@ class World:
                 "SINKS_LAKE": f"s3://{BUCKET}",
                 "SINKS_S3_ENDPOINT": f"http://{LOOPBACK}:{self.s3_proxy.port}",
                 "SINKS_REFRESH_S": "1",
-                "AWS_ACCESS_KEY_ID": self.s3.keys.access_key,
-                "AWS_SECRET_ACCESS_KEY": self.s3.keys.secret_key,
-                "AWS_DEFAULT_REGION": "us-east-1",
+                **aws_environ(self.s3.keys),
             }
         return common
 

@@ -46,8 +46,9 @@ def run(block: str, servers: str, log: Path) -> Iterator[subprocess.Popen[bytes]
 
 
 def read(log: Path) -> str:
-    """Return what the gateway has logged."""
-    return log.read_text()
+    """Return the whole lines that the gateway has logged."""
+    text = log.read_text()
+    return text[: text.rfind("\n") + 1]
 
 
 async def port_of(process: subprocess.Popen[bytes], log: Path) -> int:

@@ -21,8 +21,8 @@ from tests.integration.gateway_processes import (  # noqa: F401 - the fixture
     start_gateway_fixture,
 )
 from tests.integration.stream_workers import until
-from tests.lakes import file_bytes
-from tests.servers import FreshS3, FreshTopics, S3Address
+from tests.lakes import file_bytes, write
+from tests.servers import FreshS3, FreshTopics, S3Address, aws_environ
 
 OLD = "2026-01-02"
 WITHIN_S = 60.0
@@ -109,9 +109,7 @@ async def test_an_old_day_is_shown_from_files_in_a_bucket(start_page: StartPage,
 async def test_a_folder_and_a_file_of_the_reference(start_page: StartPage, tmp_path: Path):
     """It has fewer columns, and channels of videos are not among them."""
     folder = tmp_path / "lake with space"
-    for key, body in files_of(OLD, "parquet").items():
-        (folder / key).parent.mkdir(parents=True, exist_ok=True)
-        (folder / key).write_bytes(body)
+    write(folder, files_of(OLD, "parquet"))
     before = "2025-12-30"
     line = {"dt": before, "video_id": "v", "watch_ms": 3, "watch_ms_fg": 3, "watch_ms_bg": 0, "more": {"x": []}}
     for table in (VIDEO, INGEST):
@@ -132,9 +130,8 @@ async def test_a_lake_that_is_away_is_said_and_logged(start_page: StartPage, fre
     for key, body in files_of(OLD, "parquet").items():
         client(server.endpoint, server.keys).put_object(Bucket="lake", Key=key, Body=body)
     server.kill()
-    keys = {"AWS_ACCESS_KEY_ID": server.keys.access_key, "AWS_SECRET_ACCESS_KEY": server.keys.secret_key}
-    lake = {"GATEWAY_LAKE": "s3://lake", "GATEWAY_S3_ENDPOINT": server.endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
-    page = await start_page(**keys, **lake)
+    lake = {"GATEWAY_LAKE": "s3://lake", "GATEWAY_S3_ENDPOINT": server.endpoint}
+    page = await start_page(**aws_environ(server.keys), **lake)
 
     status, answer, _ = await page.get(f"/api/daily?dt={OLD}")
     assert status == 503
@@ -154,9 +151,7 @@ async def test_a_lake_that_is_away_is_said_and_logged(start_page: StartPage, fre
 
 @pytest.mark.slow
 async def test_a_day_of_a_million_videos_in_bounded_memory(start_page: StartPage, tmp_path: Path):
-    for key, body in files_of(OLD, "parquet").items():
-        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / key).write_bytes(body)
+    write(tmp_path, files_of(OLD, "parquet"))
     many = [(f"video-{n:07}", f"channel {n % 9_999}", n, n, 0, 1, 0) for n in range(1_000_000)]
     (tmp_path / FileKey(VIDEO.name, OLD, 0, 1, "parquet").encode()).write_bytes(file_bytes(VIDEO, OLD, many, "parquet"))
     page = await start_page(GATEWAY_LAKE=tmp_path.as_uri())
@@ -171,9 +166,8 @@ async def test_a_day_of_a_million_videos_in_bounded_memory(start_page: StartPage
 
 
 async def test_a_file_that_is_none_of_ours_is_said(start_page: StartPage, tmp_path: Path):
-    for key, body in files_of(OLD, "parquet").items():
-        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / key).write_bytes(body[:-9] if "video" in key else body)
+    whole = files_of(OLD, "parquet")
+    write(tmp_path, {key: body[:-9] if "video" in key else body for key, body in whole.items()})
     page = await start_page(GATEWAY_LAKE=tmp_path.as_uri())
 
     assert "video_daily of 2026-01-02" in (await page.view(OLD))["error"]

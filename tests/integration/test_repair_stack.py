@@ -15,7 +15,7 @@ from deploy.viewers import Audience
 from streams.contract.days import shift_dt
 from streams.contract.rows import CLIENT, TABLES
 from streams.contract.topics import PARTIALS, STATE
-from tests.sinks_stage import now_ms, today
+from tests.clock import now_ms, today
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -13,8 +13,9 @@ from sinks.folder import FolderStore
 from streams.contract.days import dt_of_ms
 from streams.contract.rows import INGEST, VIDEO
 from streams.provision import provision
+from tests.clock import now_ms
 from tests.integration.sinks_processes import has_watch_ms, processes_fixture, watch_ms  # noqa: F401 - the fixture
-from tests.sinks_stage import file_rows, line, now_ms, publisher, raw_lines, until
+from tests.sinks_stage import file_rows, line, publisher, raw_lines, until
 
 
 async def test_kills_lose_and_double_nothing(fresh_topics, group_prefix, tmp_path, processes):

@@ -13,7 +13,8 @@ from sinks.raw_objects import RawObjects
 from sinks.store import MemoryStore
 from streams.contract.topics import ARCHIVE_GROUP, EVENTS
 from streams.topic_id import topic_ids
-from tests.sinks_stage import committed, line, now_ms, publisher, settings, until
+from tests.clock import now_ms
+from tests.sinks_stage import committed, line, publisher, settings, until
 
 #: Several times as long as commits are apart.
 QUIET_S = 1.5

@@ -12,8 +12,9 @@ from deploy.local.ports import free_port
 from sinks.folder import FolderStore
 from streams.contract.days import dt_of_ms
 from streams.contract.rows import VIDEO
+from tests.clock import now_ms
 from tests.integration.sinks_processes import Process, has_watch_ms, processes_fixture, watch_ms  # noqa: F401 - the fixture
-from tests.sinks_stage import committed, now_ms, publisher, until
+from tests.sinks_stage import committed, publisher, until
 
 
 async def test_a_stopped_process_has_written_all_and_ends_with_0(fresh_topics, group_prefix, tmp_path, processes):

@@ -15,19 +15,8 @@ from sinks.precedence import LakeMismatchError
 from sinks.store import MemoryStore
 from streams.contract.rows import VIDEO
 from streams.contract.topics import EVENTS
-from tests.sinks_stage import (
-    Worker,
-    file_rows,
-    has_row,
-    line,
-    now_ms,
-    publisher,
-    settings,
-    settled,
-    today,
-    until,
-    worker,
-)
+from tests.clock import now_ms, today
+from tests.sinks_stage import Worker, file_rows, has_row, line, publisher, settings, settled, until, worker
 
 
 async def test_a_lake_of_topics_that_were_made_anew_is_refused(fresh_topics, group_prefix):

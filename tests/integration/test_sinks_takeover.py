@@ -11,18 +11,17 @@ from sinks.bucket import BucketStore
 from sinks.store import MemoryStore, PreconditionFailed, StoreUnavailable
 from streams.contract.rows import INGEST, VIDEO
 from tests.bad_stores import FailTimes, UnreliableStore
+from tests.clock import now_ms, today
 from tests.sinks_stage import (
     WAIT_S,
     Worker,
     file_rows,
     line,
-    now_ms,
     publish_day,
     publisher,
     raw_lines,
     settings,
     settled,
-    today,
     until,
     worker,
 )

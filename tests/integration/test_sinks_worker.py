@@ -18,6 +18,7 @@ from streams.contract.rows import CLIENT, HOUR, INGEST, VIDEO, encode_row, row_o
 from streams.contract.topics import CONTROL_FORGET, CONTROL_HEADER, EVENTS
 from streams.topic_id import topic_ids
 from tests.bad_stores import UnreliableStore
+from tests.clock import now_ms, today
 from tests.sinks_stage import (
     TABLES,
     Worker,
@@ -25,13 +26,11 @@ from tests.sinks_stage import (
     has_row,
     is_settled,
     line,
-    now_ms,
     publish_day,
     publisher,
     raw_lines,
     settings,
     settled,
-    today,
     until,
     worker,
 )

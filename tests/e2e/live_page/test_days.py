@@ -11,10 +11,11 @@ from selenium.webdriver.support.ui import Select
 from sinks.keys import FileKey
 from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO
 from tests.background_loop import BackgroundLoop
+from tests.clock import today
 from tests.e2e.browser import wait_for
 from tests.e2e.live_page.screen import BEFORE, HOUR_MS, names, screen, shows, text
 from tests.lakes import file_bytes
-from tests.live_gateway import LiveGateway, today
+from tests.live_gateway import LiveGateway
 
 
 def test_days_back_by_list_and_by_button(page: webdriver.Chrome, live: LiveGateway):

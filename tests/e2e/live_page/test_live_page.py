@@ -13,9 +13,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from streams.contract.rows import CHANNEL, HOUR, VIDEO
+from tests.clock import today
 from tests.e2e.browser import wait_for
 from tests.e2e.live_page.screen import HOUR_MS, names, screen, shows, text
-from tests.live_gateway import LiveGateway, today
+from tests.live_gateway import LiveGateway
 from tests.servers import unavailable
 
 ROOT = Path(__file__).parents[3]

@@ -12,7 +12,8 @@ import pytest
 from gateway import live
 from gateway.views import Views
 from streams.contract.rows import CHANNEL, HOUR, VIDEO, row_of
-from tests.live_gateway import put, today
+from tests.clock import today
+from tests.live_gateway import put
 from tests.unit.gateway.running import Gateway
 from tests.unit.gateway.shown_day import EVIL, fill, get
 
