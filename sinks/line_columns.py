@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -75,7 +74,6 @@ class Line(msgspec.Struct, gc=False, eq=False):
 #: Stands for every line that is no JSON object or lacks what each event has.
 INVALID: Final = Line()
 _BASE: Final = ("event_type", "event_ts", "tab_id")
-_BASE_GETTERS: Final = tuple(map(operator.attrgetter, _BASE))
 _INTEGERS: Final = ("event_ts", "watch_ms_delta", "tz_offset_min", "seq", "received_at")
 _TEXTS: Final = tuple(name for name in Line.__struct_fields__ if name not in {*_INTEGERS, "ad"})
 _decode: Final = msgspec.json.Decoder(Line).decode
@@ -90,9 +88,7 @@ def read_text(text: bytes) -> list[Line]:
         found = list(map(_decode, io.BytesIO(text)))
     except (msgspec.DecodeError, RecursionError):
         return [_read(line) for line in split_lines(text)]
-    if any(None in map(attribute, found) for attribute in _BASE_GETTERS):
-        return [line if _is_valid(line) else INVALID for line in found]
-    return found
+    return _checked(found)
 
 
 def read_lines(lines: Sequence[bytes]) -> list[Line]:
@@ -101,8 +97,11 @@ def read_lines(lines: Sequence[bytes]) -> list[Line]:
     return [_read(line) if _is_utf8(line) else INVALID for line in lines]
 
 
-def _is_valid(line: Line) -> bool:
-    return line.event_type is not None and line.event_ts is not None and line.tab_id is not None
+def _checked(lines: list[Line]) -> list[Line]:
+    """Return the lines, INVALID for each that lacks what every event has."""
+    return [
+        INVALID if line.event_type is None or line.event_ts is None or line.tab_id is None else line for line in lines
+    ]
 
 
 def _is_utf8(text: bytes) -> bool:
@@ -122,7 +121,7 @@ def _read(line: bytes) -> Line:
         return _read_by_field(line)
     except (msgspec.DecodeError, RecursionError):  # the latter: nested beyond any limit of ours
         return INVALID
-    return found if _is_valid(found) else INVALID
+    return _checked([found])[0]
 
 
 def _read_by_field(line: bytes) -> Line:
@@ -181,7 +180,7 @@ def columns(lines: Sequence[Line], origin: Origin, *, first_place: int, identifi
     delivered = _integers(origin.delivered(lines))
     _check_delivered(delivered, valid, origin)
     arrays = [
-        pa.array(range(first_place, first_place + len(lines)), pa.int64()),
+        pc.cumulative_sum(pa.repeat(pa.scalar(1), len(lines)), start=pa.scalar(first_place - 1)),
         pa.repeat(pa.scalar(origin.dt), len(lines)),
         valid,
         delivered,
