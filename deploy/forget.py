@@ -40,7 +40,7 @@ from streams.contract.event import FORGOTTEN_PREFIX
 from streams.contract.rows import CLIENT
 from streams.contract.topics import COMPACTED_RETENTION_DAYS, EVENTS, PARTIALS, REJECTED, STATE
 from streams.topic_id import topic_ids
-from streams.variables import text
+from streams.variables import switch, text
 
 NOT_FINISHED: Final = 2
 _KEY_BYTES: Final = 32
@@ -129,8 +129,13 @@ async def forget(stack: Stack, data_dir: Path, client_id: str, wait_s: float, re
 def revoke_token(client_id: str) -> str:
     """Refuse the client's token from now on; an open gateway gives none out. Returns what was done."""
     file = text(os.environ, "GATEWAY_REVOKED_FILE")
+    if not file and switch(os.environ, "GATEWAY_AUTH"):
+        raise DeployError(
+            f"the gateway demands tokens (GATEWAY_AUTH=on), and {client_id}'s would go on being good: set "
+            "GATEWAY_REVOKED_FILE to the gateway's own and run this again"
+        )
     if not file:
-        return "no token to revoke: the gateway is open (GATEWAY_REVOKED_FILE is not set)"
+        return "no token revoked: GATEWAY_REVOKED_FILE is not set here (an open gateway gives out no tokens)"
     return f"token {'revoked' if revoke(Path(file), client_id) else 'was revoked before'} in {file}"
 
 

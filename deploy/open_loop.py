@@ -2,7 +2,7 @@
 
 Open loop: a POST is due at its place in the schedule, and its latency counts from there, so a slow server cannot
 slow the question down. A client has one POST in flight, as a browser has; what is due meanwhile waits in its queue.
-What is not acknowledged is sent again, byte for byte, as the extension does.
+What is not acknowledged is sent again, byte for byte (the extension sends the same events, newer ones with them).
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -17,6 +18,7 @@ from deploy.local.config import Facts, read_record
 from deploy.progress import ChildLines
 from sinks.progress import agreed
 from streams.brokers import SECURITY_VARIABLES
+from streams.contract.days import dt_of_ms
 from streams.groundwork import fold_settings_of
 from streams.provision import ProvisionError
 from streams.refold import RefoldError, RefoldPlan, prepare_refold
@@ -101,7 +103,8 @@ def _settings(where: Mapping[str, object], facts: Facts) -> Settings:
 def _describe(plan: RefoldPlan) -> str:
     records = sum(plan.ends[p] - begin for p, begin in plan.begins.items())
     days = (
-        f"days from {plan.first_dt} on; of the days before, the raw topic has not all records: they keep their rows "
+        f"days from {plan.first_dt} on; of the days before (today is {dt_of_ms(time.time_ns() // 1_000_000)}), the raw "
+        "topic has not all records: they keep their rows "
         "and take no more events, `watchtime rebuild` writes them from the archive"
         if plan.first_dt
         else "every day"

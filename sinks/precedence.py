@@ -1,7 +1,7 @@
 """Whether the rows of a day in memory may replace the file of that day in the lake. Pure.
 
 A file is only ever replaced by rows that go further in the same topic, and never by fewer rows or lower sums
-in the same generation: whatever lost data shall stop the worker, not the file.
+in the same generation: whatever lost data shall stop the worker, not the file. But rows of clients may be forgotten.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from sinks.files import DayFile
 from sinks.provenance import FileProvenance
 from sinks.tables import DaySnapshot
+from streams.contract.rows import CLIENT
 
 
 class ReadAgainError(Exception):
@@ -56,6 +57,10 @@ def check_growth(key: str, file: FileProvenance, snapshot: DaySnapshot, new: Day
             f"{key} holds generation {file.generation}, the topic only {snapshot.generation}: the topic has lost "
             "records. The file is kept; compare with `watchtime reconcile` and write it with `watchtime rebuild`"
         )
+    if file.topic == CLIENT.topic:
+        # A client that was forgotten and came back at once starts anew: its row is lower, and no record says that it
+        # was gone, or compaction took the one that did.
+        return
     if new.newest.is_below(file.newest):
         raise ShrinkError(
             f"{key} would shrink from {file.newest.rows} rows {dict(file.newest.sums)} (offset {file.offset}) to "

@@ -60,18 +60,25 @@ async def read_chunk(store: Store, chunk: Chunk) -> StoredObject:
     return found
 
 
+class Extent(NamedTuple):
+    """The offsets from the first one of a partition's oldest chunk to before the next one."""
+
+    first: int
+    next: int
+
+
 class Continuity:
     """Watches the offsets of chunks as they are read, and tells what is missing."""
 
     def __init__(self) -> None:
         """Start before the first chunk."""
-        #: (topic8, partition) -> offset that the next chunk must begin with.
-        self._next: Final[dict[tuple[str, int], int]] = {}
+        self._seen: Final[dict[tuple[str, int], Extent]] = {}
 
     def see(self, chunk: Chunk, metadata: Mapping[str, str]) -> None:
         """Take note of the next chunk in order; RawHoleError when offsets before it are missing."""
         place = (chunk.topic8, chunk.partition)
-        expected = self._next.get(place, chunk.first)
+        seen = self._seen.get(place, Extent(chunk.first, chunk.first))
+        expected = seen.next
         if chunk.first < expected:
             raise RawHoleError(
                 f"partition {chunk.partition}: offsets {chunk.first} to {expected - 1} are in two raw objects, the "
@@ -82,8 +89,8 @@ class Continuity:
                 f"partition {chunk.partition}: offsets {expected} to {chunk.first - 1} are in no raw object before "
                 f"{chunk.key}",
             )
-        self._next[place] = ChunkProvenance.decode(chunk.key, metadata).last + 1
+        self._seen[place] = seen._replace(next=ChunkProvenance.decode(chunk.key, metadata).last + 1)
 
-    def next_offset(self, topic8: str, partition: int) -> int | None:
-        """Return the offset after the newest one seen of a partition; None when it has no chunk."""
-        return self._next.get((topic8, partition))
+    def extent(self, topic8: str, partition: int) -> Extent | None:
+        """Return which offsets of a partition were seen; None when it has no chunk."""
+        return self._seen.get((topic8, partition))

@@ -97,7 +97,7 @@ class Rebuild:
         report("listing raw objects")
         findings = await find_objects(self._sources(), wish.dt, dedupe=wish.reading.dedupe)
         if young:
-            await check_archive_is_whole(self._stack, findings.continuity)
+            await check_archive_is_whole(self._stack, findings.continuity, wish.dt)
         topic_ids = await daily_topic_ids(self._stack) if young else {}
         elsewhere = any(found.foreign or found.source.store is not self._store for found in findings.objects)
         day = Day(dt=wish.dt, young=young, topic_ids=topic_ids, elsewhere=elsewhere)

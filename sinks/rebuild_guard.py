@@ -11,8 +11,8 @@ from aiokafka.errors import KafkaError
 
 from sinks.keys import topic8
 from sinks.progress import Report
-from sinks.raw_days import Continuity, RawHoleError
-from sinks.reconcile_day import Stack, check_ends
+from sinks.raw_days import Continuity, RawHoleError, raw_days_of
+from sinks.reconcile_day import Stack, check_against_log
 from sinks.reconcile_settle import Log
 from streams.connect import client_options
 from streams.contract.rows import TABLES
@@ -59,16 +59,18 @@ def _members(answers: Any) -> int:  # noqa: ANN401 - aiokafka ships no types
     return sum(len(group[5]) for answer in answers for group in answer.groups)
 
 
-async def check_archive_is_whole(stack: Stack, continuity: Continuity) -> None:
-    """Raise OpenDayError unless the archive holds everything that the raw topic holds."""
+async def check_archive_is_whole(stack: Stack, continuity: Continuity, dt: str) -> None:
+    """Raise OpenDayError unless the archive holds everything that the raw topic holds and that matters to the day."""
     try:
         ids = await topic_ids(stack.brokers, [EVENTS])
         async with Log(stack.brokers) as log:
-            await check_ends(continuity, topic8(ids[EVENTS]), log, await log.ends(EVENTS), await log.starts(EVENTS))
+            ends = await log.ends(EVENTS)
+            await check_against_log(continuity, topic8(ids[EVENTS]), log, ends, raw_days_of(dt)[0])
     except RawHoleError as hole:
         raise OpenDayError(
-            f"the archive is behind, so the day would come out too small: {hole}. Start the sinks, wait until "
-            "`watchtime status` shows no lag, stop them with `watchtime down sinks` and rebuild then"
+            f"the day would come out too small: {hole}. If the archive is only behind, start the sinks, wait until "
+            "`watchtime status` shows no lag, stop them with `watchtime down sinks` and rebuild then; if a raw object "
+            "is gone, bring it back from a copy first"
         ) from hole
 
 

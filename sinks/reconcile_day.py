@@ -16,7 +16,8 @@ from sinks.reconcile_settle import Log, Offsets
 from sinks.store import Store
 from streams.brokers import Brokers, BrokersError, Security, group_of
 from streams.connect import check
-from streams.contract.days import DAY_RULES, DayRule
+from streams.contract.days import DAY_RULES, DayRule, day_start_ms
+from streams.contract.topics import EVENTS
 from streams.variables import text
 
 
@@ -82,17 +83,25 @@ class Finding:
         return asdict(self)
 
 
-async def check_ends(continuity: Continuity, current: str, log: Log, ends: Offsets, starts: Offsets) -> None:
-    """Raise RawHoleError unless the chunks of every partition reach its end in the topic."""
-    for partition, end in sorted(ends.items()):
-        reached = continuity.next_offset(current, partition.partition)
-        missing = max(starts.get(partition, 0), reached or 0)
-        # Records without lines at the end are in no chunk yet.
-        if missing < end and await log.has_lines(partition, missing, end):
-            raise RawHoleError(
-                f"partition {partition.partition}: offsets {missing} to {end - 1} are in the topic and in no raw "
-                "object, but the archive says that it has written them",
-            )
+async def check_against_log(continuity: Continuity, current: str, log: Log, ends: Offsets, first_day: str) -> None:
+    """Raise RawHoleError unless the chunks hold all lines of the topic from `first_day` on, up to these ends.
+
+    Between themselves the chunks are checked as they are read; here, that none is missing before or after them.
+    """
+    starts = await log.starts(EVENTS)
+    for place, end in sorted(ends.items()):
+        seen = continuity.extent(current, place.partition)
+        gaps = [(starts.get(place, 0), end)]
+        if seen:
+            since = await log.first_since(place, day_start_ms(first_day))
+            gaps = [(max(starts.get(place, 0), since), seen.first), (max(starts.get(place, 0), seen.next), end)]
+        for start, stop in gaps:
+            # Records without lines at the end are in no chunk yet.
+            if start < stop and await log.has_lines(place, start, stop):
+                raise RawHoleError(
+                    f"partition {place.partition}: offsets {start} to {stop - 1} are in the topic and in no raw "
+                    "object, but the archive says that it has written them",
+                )
 
 
 def _brokers(found: Mapping[str, Any], environ: Mapping[str, str]) -> Brokers:

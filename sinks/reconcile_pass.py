@@ -23,7 +23,7 @@ from sinks.raw_days import Chunk, Continuity, RawHoleError, list_chunks, raw_day
 from sinks.rebuild_lines import BrokenObjectError
 from sinks.rebuild_part import Order, Reading
 from sinks.reconcile_compare import Drift, compare, load_files
-from sinks.reconcile_day import Finding, check_ends
+from sinks.reconcile_day import Finding, check_against_log
 from sinks.reconcile_rolling import RollingRecount
 from sinks.reconcile_settle import Log, Offsets
 from sinks.store import Store
@@ -137,7 +137,7 @@ class Pass:
                 continuity.see(chunk, self._metadata[chunk.key])
             # A window that ends before today may leave out newer chunks; one that does not must reach the raw ends.
             if is_open:
-                await check_ends(continuity, current, self._log, ends, await self._log.starts(EVENTS))
+                await check_against_log(continuity, current, self._log, ends, raw_days[0])
         except (RawHoleError, ForeignObjectError) as why:
             return Untold(dt=dt, why=why)
         self._report("counting")

@@ -10,6 +10,11 @@ from streams.contract.days import DayRule
 from streams.state_records import VERSION, Marker
 
 _FIXED: Final = ("partitions", "shards", "day_rule", "client_table", "topic_id")
+#: How to get to another value, where a refold alone does not.
+_WAYS_ON: Final = {
+    **dict.fromkeys(("partitions", "shards"), "a new stack folds under the new one"),
+    "day_rule": "`watchtime refold` folds the raw topic again under the new one, whose files need another SINKS_LAKE",
+}
 
 
 class SettingsChangedError(Exception):
@@ -65,11 +70,7 @@ class FoldSettings:
         for name in _FIXED:
             stored, running = getattr(marker, name), getattr(mine, name)
             if stored != running:
-                other = (
-                    "a new stack folds under the new one"
-                    if name in {"partitions", "shards"}
-                    else "`watchtime refold` folds the raw topic again under the new one"
-                )
+                other = _WAYS_ON.get(name, "`watchtime refold` folds the raw topic again under the new one")
                 raise SettingsChangedError(
                     f"partition {p} of watch.state was folded with {name}={stored!r}, this worker has {running!r}: "
                     f"go back to the old one, or {other}"

@@ -46,6 +46,8 @@ _DROPPED: Final = (topics.STATE, topics.PARTIALS)
 #: A record that is gone may have counted as late as the day after its delivery (the viewer's own day), so the second
 #: day after it is the first whole one.
 _INCOMPLETE_DAYS: Final = 2
+#: Begins what stands beside the group's offsets while a refold is under way.
+_LEFT: Final = "refold, first_dt="
 
 
 class RefoldError(Exception):
@@ -65,7 +67,9 @@ class RefoldPlan:
 async def prepare_refold(settings: Settings) -> RefoldPlan:
     """Drop state and partials and mark every partition for folding from its first raw offset."""
     fold_settings = await fold_settings_of(settings)
-    plan = await _plan(settings)
+    plan = await _plan(settings, fold_settings.topic_id.hex)
+    # Before anything is dropped: it fails where a worker still runs, and remembers what only the markers knew.
+    await _reset_group(settings, plan)
     await _delete_topics(settings.brokers, _DROPPED)
     await lay(settings)
     # The sums learn of the refold before any partition can be folded.
@@ -73,29 +77,36 @@ async def prepare_refold(settings: Settings) -> RefoldPlan:
         await _announce(settings, shard, plan)
     for p in range(settings.partitions):
         await _mark(settings, fold_settings, p, plan)
-    await _reset_group(settings, plan)
     return plan
 
 
-async def _plan(settings: Settings) -> RefoldPlan:
+async def _plan(settings: Settings, topic_id: str) -> RefoldPlan:
     wanted = topics.topics(settings.partitions, settings.shards, client_table=settings.client_table)
     found = await existing_topics(settings.brokers, wanted)
     # Nothing is dropped under settings that do not fit the topics that stay.
     refuse_differences((topic for topic in wanted if topic.name not in _DROPPED), found)
     begins, ends, first_ms = {}, {}, 0
     async with committed_reader(settings.brokers) as reader:
-        generation = await _newest_generation(reader, found)
+        markers = await _markers(reader, found)
+        # The first records of a topic that was made anew are not the first that were counted.
+        anew = any(marker.topic_id != topic_id for marker in markers.values())
         for p in range(settings.partitions):
             raw = TopicPartition(topics.EVENTS, p)
             begins[p], ends[p] = await begin_offset(reader, raw), await end_offset(reader, raw)
-            if begins[p]:
-                first_ms = max(first_ms, await _first_ms(reader, raw, begins[p], ends[p]))
-    # A raw topic that still holds its first records holds every day whole.
-    first_dt = shift_dt(dt_of_ms(first_ms), _INCOMPLETE_DAYS) if first_ms else ""
-    return RefoldPlan(begins, ends, first_dt, generation + 1)
+            if begins[p] or anew:
+                oldest_ms = await _oldest_ms(reader, raw, begins[p], ends[p])
+                first_ms = max(first_ms, newest_lost_ms(begins[p], oldest_ms, markers.get(p)))
+        generation = max(
+            [await _published_generation(reader, found), *(marker.generation for marker in markers.values())]
+        )
+    # A raw topic that still holds its first records holds every day whole, but for those that an earlier refold left.
+    first_dts = [await _left_first_dt(settings), *(marker.first_dt for marker in markers.values())]
+    if first_ms:
+        first_dts.append(shift_dt(dt_of_ms(first_ms), _INCOMPLETE_DAYS))
+    return RefoldPlan(begins, ends, max(first_dts), generation + 1)
 
 
-async def _first_ms(reader: AIOKafkaConsumer, raw: TopicPartition, begin: int, end: int) -> int:
+async def _oldest_ms(reader: AIOKafkaConsumer, raw: TopicPartition, begin: int, end: int) -> int:
     """Return the broker time of the oldest raw record: what is gone is older. Of an empty partition: now.
 
     The topic's retention would often tell an older time, but it may have been another one when records went.
@@ -108,17 +119,34 @@ async def _first_ms(reader: AIOKafkaConsumer, raw: TopicPartition, begin: int, e
     return int(record.timestamp)
 
 
-async def _newest_generation(reader: AIOKafkaConsumer, found: Mapping[str, Found]) -> int:
-    """Return the greatest generation that markers and published rows name: either may be lost."""
+def newest_lost_ms(begin: int, oldest_ms: int, marker: Marker | None) -> int:
+    """Return a broker time, epoch ms, that no counted record is newer than which left a raw partition; 0: see below.
+
+    `oldest_ms`: of the oldest record that is still there, `begin` its offset. What the marker says was folded last is
+    often far older: a partition that nobody wrote to for weeks is empty, and all days since then are whole. After a
+    refold it says nothing (0) until a record is folded; what was gone by then is before the marker's first day.
+    """
+    knows = marker is not None and marker.offset + 1 >= begin and (marker.log_ms or marker.generation)
+    return min(oldest_ms, marker.log_ms) if marker and knows else oldest_ms
+
+
+async def _markers(reader: AIOKafkaConsumer, found: Mapping[str, Found]) -> dict[int, Marker]:
+    """Return the markers that are there by raw partition; they may be lost."""
+    markers: dict[int, Marker] = {}
+    for p in range(found[topics.STATE].partitions if topics.STATE in found else 0):
+        state = TopicPartition(topics.STATE, p)
+        stored = await read_compacted(reader, state, await end_offset(reader, state))
+        if MARKER_KEY in stored:
+            markers[p] = decode(Marker, stored[MARKER_KEY])
+    return markers
+
+
+async def _published_generation(reader: AIOKafkaConsumer, found: Mapping[str, Found]) -> int:
+    """Return the greatest generation that published rows name; they may be lost."""
     newest = 0
-    for name, topic in found.items():
-        for partition in (TopicPartition(name, number) for number in range(topic.partitions)):
-            if name == topics.STATE:
-                stored = await read_compacted(reader, partition, await end_offset(reader, partition))
-                if MARKER_KEY in stored:
-                    newest = max(newest, decode(Marker, stored[MARKER_KEY]).generation)
-            elif name in TABLE_BY_TOPIC:
-                newest = max(newest, await _generation_in(reader, partition))
+    for name in TABLE_BY_TOPIC.keys() & found.keys():
+        for number in range(found[name].partitions):
+            newest = max(newest, await _generation_in(reader, TopicPartition(name, number)))
     return newest
 
 
@@ -175,14 +203,34 @@ async def _write(settings: Settings, transactional_id: str, partition: TopicPart
         await producer.stop()
 
 
+def _group(settings: Settings) -> str:
+    return f"{settings.group}-{topics.PARTIALS_GROUP}"
+
+
+async def _left_first_dt(settings: Settings) -> str:
+    """Return the first day of a refold that was killed, as `_reset_group` left it; empty if none was."""
+    admin = AIOKafkaAdminClient(**client_options(settings.brokers))
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(_group(settings))
+    finally:
+        await admin.close()
+    left = (at.metadata for partition, at in offsets.items() if partition.topic == topics.EVENTS)
+    return max((text.removeprefix(_LEFT) for text in left if text.startswith(_LEFT)), default="")
+
+
 async def _reset_group(settings: Settings, plan: RefoldPlan) -> None:
-    """Take the offsets of the folding group back, so that no tool takes the raw records for folded."""
+    """Take the offsets of the folding group back, so that no tool takes the raw records for folded.
+
+    Beside them stands the first day, for the next refold if this one is killed before there are markers.
+    """
     consumer = AIOKafkaConsumer(
         **client_options(settings.brokers),
-        group_id=f"{settings.group}-{topics.PARTIALS_GROUP}",
+        group_id=_group(settings),
         enable_auto_commit=False,
     )
-    offsets = {TopicPartition(topics.EVENTS, p): begin for p, begin in plan.begins.items()}
+    left = f"{_LEFT}{plan.first_dt}"
+    offsets = {TopicPartition(topics.EVENTS, p): (begin, left) for p, begin in plan.begins.items()}
     consumer.assign(list(offsets))
     await consumer.start()
     try:

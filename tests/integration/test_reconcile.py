@@ -155,10 +155,11 @@ async def test_a_hole_in_the_archive_is_no_agreement(made: Made, capsys: pytest.
     assert "in no raw object" in capsys.readouterr().err
 
 
-async def test_the_newest_object_missing_is_a_hole(made: Made) -> None:
-    (made.root / made.chunk_keys[-1]).unlink()
+@pytest.mark.parametrize(("which", "offsets"), [(0, "0 to 1"), (-1, "2 to 3")], ids=["first", "newest"])
+async def test_an_object_missing_at_either_end_is_a_hole(made: Made, which: int, offsets: str) -> None:
+    (made.root / made.chunk_keys[which]).unlink()
 
-    with pytest.raises(RawHoleError, match="offsets 2 to 3 are in the topic"):
+    with pytest.raises(RawHoleError, match=f"offsets {offsets} are in the topic"):
         await reconcile(Stack.of(made.data_dir, {}), made.dt, 5, lambda _: None)
 
 

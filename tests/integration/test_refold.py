@@ -6,10 +6,12 @@ import asyncio
 import dataclasses
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from streams.contract import topics
 from streams.provision import ProvisionError, provision
@@ -54,8 +56,7 @@ async def test_lost_state_is_refused_and_a_refold_brings_back_the_same_rows(
     server = await fresh_topics()
     await history(tmp_path, server, group_prefix, 300, seed=3)
     before = await published_rows(server)
-    await delete_topics(server, topics.STATE)
-    await provision(server, 4, 1, replication=1, client_table=False)
+    await make_anew(server, topics.STATE)
     code, log = await Worker(server, group_prefix, tmp_path / "refused.log", **ALONE).ended()
     assert code != 0
     assert "its state was lost; `watchtime refold`" in log
@@ -85,6 +86,48 @@ async def test_nothing_is_dropped_under_settings_that_do_not_fit_the_topics(
         with pytest.raises(ProvisionError, match=r"watch.events has 4 partitions, expected 2"):
             await prepare_refold(Settings(bootstrap_servers=server, group=group_prefix, partitions=2))
         assert await consumer.topics() == before
+
+
+async def make_anew(bootstrap_servers: str, *names: str) -> None:
+    for name in names:
+        await delete_topics(bootstrap_servers, name)
+    await provision(bootstrap_servers, 4, 1, replication=1, client_table=False)
+
+
+async def expire(bootstrap_servers: str) -> None:
+    """Take all records out of the raw topic, as its retention does."""
+    async with committed_reader(bootstrap_servers) as consumer:
+        raw = [TopicPartition(topics.EVENTS, p) for p in range(4)]
+        ends = await consumer.end_offsets(raw)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.delete_records({partition: RecordsToDelete(ends[partition]) for partition in raw})
+    finally:
+        await admin.close()
+
+
+@pytest.mark.parametrize("go", [expire, lambda server: make_anew(server, topics.EVENTS)], ids=["expired", "made anew"])
+async def test_days_that_the_raw_topic_does_not_hold_whole_keep_their_rows(
+    go: Callable[[str], Awaitable[None]], fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
+) -> None:
+    server = await fresh_topics()
+    await history(tmp_path, server, group_prefix, 60, seed=7)
+    before = await published_rows(server)
+    await go(server)
+
+    first = await refold(server, group_prefix)
+    assert first.first_dt > max(dt for _, dt, *_ in before)
+    # As if it had been killed before it wrote a marker: what the old ones knew of the topic is not lost with them.
+    await make_anew(server, topics.STATE, topics.PARTIALS)
+    second = await refold(server, group_prefix)
+    async with workers(tmp_path / "again", server, group_prefix, ALONE):
+        await feed(server, 20, seed=8)
+        await settled(server, group_prefix)
+    third = await refold(server, group_prefix)
+
+    assert first.first_dt == second.first_dt == third.first_dt
+    assert await published_rows(server) == before
 
 
 async def spoil_state(bootstrap_servers: str) -> int:

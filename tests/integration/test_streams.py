@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,19 @@ from aiokafka import AIOKafkaProducer
 
 from streams.contract import topics
 from streams.provision import provision
+from tests.clock import now_ms
 from tests.integration.stream_workers import (
     ALONE,
     READY_S,
     Worker,
+    all_records,
     assert_rows,
     feed,
     group_offsets_exist,
     history,
     published_rows,
     raw_records,
+    reader,
     settled,
     until,
     workers,
@@ -104,6 +108,22 @@ async def test_a_clean_stop_and_start_goes_on_where_it_was(
             await settled(server, group_prefix)
             assert await worker.metric("watchtime_streams_records_total") == 100
     assert await published_rows(server) == plain_rows(await raw_records(server))
+
+
+async def test_a_line_that_is_no_event_goes_to_the_rejected_topic_and_the_others_of_its_record_count(
+    fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
+) -> None:
+    server = await fresh_topics()
+    event = {"event_type": "watch_tick", "event_ts": now_ms(), "tab_id": "t", "video_id": "v", "watch_ms_delta": 1_000}
+    async with workers(tmp_path, server, group_prefix, ALONE) as [worker]:
+        async with AIOKafkaProducer(bootstrap_servers=server, acks="all") as producer:
+            await producer.send_and_wait(topics.EVENTS, b"no json\n%b\n[]\n" % json.dumps(event).encode(), key=b"c")
+        await assert_rows(server, group_prefix)
+        assert await worker.metric("watchtime_streams_invalid_lines_total") == 2
+        async with reader(server) as consumer:
+            told = [json.loads(record.value) for record in await all_records(consumer, topics.REJECTED)]
+
+    assert [(one["event"], one["line"]) for one in told] == [("no json", 0), ("[]", 2)]
 
 
 async def test_a_worker_without_work_writes_nothing_but_a_marker_an_hour(

@@ -64,9 +64,9 @@ def test_contiguous_chunks_are_no_hole_and_others_are() -> None:
     continuity.see(chunk(1, 0), metadata(1, 0, 3))
     continuity.see(chunk(0, 0, "ffffffff"), metadata(0, 0, 0))
 
-    assert continuity.next_offset("0123abcd", 0) == 11
-    assert continuity.next_offset("0123abcd", 1) == 4
-    assert continuity.next_offset("0123abcd", 2) is None
+    assert continuity.extent("0123abcd", 0) == (5, 11)
+    assert continuity.extent("0123abcd", 1) == (0, 4)
+    assert continuity.extent("0123abcd", 2) is None
     with pytest.raises(RawHoleError, match="offsets 11 to 11 are in no raw object before raw/2026/03/10/"):
         continuity.see(chunk(0, 12), metadata(0, 12, 20))
 

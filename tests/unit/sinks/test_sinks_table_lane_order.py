@@ -7,8 +7,9 @@ import pytest
 from sinks.precedence import LakeMismatchError, ReadAgainError, ShrinkError
 from sinks.provenance import ForeignObjectError
 from sinks.store import MemoryStore
+from streams.contract.rows import CLIENT
 from tests.bad_stores import FailTimes, UnreliableStore
-from tests.unit.sinks.table_lanes import KEY, TOPIC_ID, lane_on, provenance, row, write_all
+from tests.unit.sinks.table_lanes import KEY, TOPIC_ID, client_row, lane_on, provenance, row, write_all
 
 
 async def test_of_two_workers_the_one_that_knows_more_wins():
@@ -118,6 +119,16 @@ async def test_a_removed_row_may_make_the_file_smaller_once():
 
     with pytest.raises(ShrinkError):
         await write_all(lane_on(store), [records[2], row(3, "b", 1)])
+
+
+async def test_a_forgotten_client_that_came_back_at_once_may_have_a_lower_row():
+    """No record says that the row was gone: sums publish the newest value only."""
+    store = MemoryStore()
+    await write_all(lane_on(store, table=CLIENT), [client_row(0, "a", 5), client_row(1, "b", 5)])
+
+    await write_all(lane_on(store, table=CLIENT), [client_row(2, "a", 1), client_row(3, "b", 5)])
+
+    assert provenance(await store.head(KEY.replace("channel", "client"))).totals.sums["watch_ms"] == 6
 
 
 async def test_a_file_of_another_topic_id_is_not_touched():
