@@ -36,6 +36,9 @@ CONFLICTS: Final = Counter(
 STORE_ERRORS: Final = Counter(
     "watchtime_sinks_store_errors", "Calls that the lake did not answer; they are repeated.", registry=REGISTRY
 )
+UNREADABLE_ROWS: Final = Counter(
+    "watchtime_sinks_unreadable_rows", "Records of daily topics that are no rows.", ["table"], registry=REGISTRY
+)
 DIRTY_SECONDS: Final = Gauge(
     "watchtime_sinks_dirty_seconds",
     "Age of the oldest record that is in no object yet.",

@@ -14,6 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from streams.contract.event import int64_or_none
 from streams.contract.rows import TABLES, Table
 
 _REMOVED: Final = -1
@@ -60,8 +61,11 @@ class RowColumns:
         """Take a row unless a greater generation has published it; tell whether it was taken."""
         self._unpack()
         numbers = [fields[name] for name in self._counters]
-        if not all(type(number) is int for number in numbers):
-            raise TypeError(f"a counter of {row_id!r} is no integer: {numbers}")
+        # All that can be wrong is found before any column changes.
+        if any(int64_or_none(number) is None for number in numbers):
+            raise TypeError(f"a counter of {row_id!r} is no integer of 64 bit: {numbers}")
+        if self._table.numeric_id:
+            int(row_id)
         label = fields["channel"] if self._table.labelled else None
         # Many rows have one label.
         label = sys.intern(label) if label else label

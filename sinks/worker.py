@@ -11,15 +11,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import structlog
 from aiokafka.structs import ConsumerRecord
 
 from sinks import metrics
 from sinks.day_files import DayFiles, Destination
 from sinks.precedence import ReadAgainError, check_end
-from sinks.tables import DayTable
+from sinks.tables import BadRowError, DayTable
 from streams.contract.days import FILE_DAYS, dt_of_ms, shift_dt
 from streams.contract.rows import Table
 from streams.contract.topics import GENERATION_HEADER
+
+log = structlog.get_logger(__name__)
 
 #: A day that was not written for so long is held in less room.
 REST_S: Final = 600.0
@@ -80,8 +83,13 @@ class TableLane:
         """Take rows."""
         oldest = self._oldest()
         for record in records:
-            generation = next((int(value) for name, value in record.headers if name == GENERATION_HEADER), 0)
-            self._rows.apply(record.key, record.value, record.offset, generation, oldest=oldest)
+            try:
+                generation = next((int(value) for name, value in record.headers if name == GENERATION_HEADER), 0)
+                self._rows.apply(record.key, record.value, record.offset, generation, oldest=oldest)
+            except (BadRowError, ValueError) as error:  # the latter: of a generation
+                # Somebody else's: the row that it names, if any, stays as it was, and all others go on.
+                metrics.UNREADABLE_ROWS.labels(table=self._table.name).inc()
+                log.error("a record of a daily topic is no row", topic=self._table.topic, error=str(error))  # noqa: TRY400 - the text says it all
         self._position = position
         if records and self._dirty_since is None and self._rows.first_unwritten() is not None:
             self._dirty_since = time.monotonic()

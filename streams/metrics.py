@@ -21,6 +21,9 @@ RECORDS: Final = Counter("watchtime_streams_records", "Raw records folded.", reg
 INVALID: Final = Counter(
     "watchtime_streams_invalid_lines", "Lines of raw records that no fold could read.", registry=REGISTRY
 )
+UNREADABLE_ROWS: Final = Counter(
+    "watchtime_streams_unreadable_rows", "Records of daily topics that are no rows.", ["table"], registry=REGISTRY
+)
 TRANSACTIONS: Final = Counter("watchtime_streams_transactions", "Transactions committed.", ["agent"], registry=REGISTRY)
 TRANSACTION_SECONDS: Final = Histogram(
     "watchtime_streams_transaction_seconds",

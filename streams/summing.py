@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams import failpoints, metrics
@@ -32,6 +33,8 @@ MAX_ROWS: Final = 10_000
 #: Rows compared before others get their turn.
 _SLICE_ROWS: Final = 1_000
 _DROP_EVERY_S: Final = 3_600.0
+
+log = structlog.get_logger(__name__)
 
 
 class SummingOwner:
@@ -96,14 +99,27 @@ class SummingOwner:
             self._totals.put_share(key, decode(Share, record.value))
 
     def _put_published(self, table: Table, record: Any) -> None:  # noqa: ANN401 (aiokafka ships no types)
-        dt, row_id = decode_daily_key(record.key)
+        try:
+            dt, row_id = decode_daily_key(record.key or b"")
+        except ValueError as error:
+            self._tell_unreadable(table, record, error)
+            return
         if dt < self._oldest_dt:
             return
-        if record.value is None:
-            self._totals.drop_published(table, dt, row_id)
-        else:
+        try:
+            row = None if record.value is None else orjson.loads(record.value)
             generation = int(dict(record.headers).get(topics.GENERATION_HEADER, b"0"))
-            self._totals.put_published(table, dt, row_id, orjson.loads(record.value), generation)
+            if row is not None:
+                self._totals.put_published(table, dt, row_id, row, generation)
+                return
+        except (AttributeError, TypeError, ValueError) as error:
+            # Somebody else's. As if no row were published, so that the right one is published over it.
+            self._tell_unreadable(table, record, error)
+        self._totals.drop_published(table, dt, row_id)
+
+    def _tell_unreadable(self, table: Table, record: Any, error: Exception) -> None:  # noqa: ANN401 (see above)
+        metrics.UNREADABLE_ROWS.labels(table=table.name).inc()
+        log.error("a record of a daily topic is no row", topic=table.topic, offset=record.offset, error=repr(error))
 
     async def process(self, records: Sequence[Any]) -> None:
         """Take shares, and publish when it is time."""

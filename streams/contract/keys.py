@@ -5,11 +5,13 @@ Ids and names may hold any character, the separator too: `dt` is split off at th
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple, cast
 
 from streams.contract.rows import Kind
 
 _MASK: Final = 0xFFFFFFFF
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 
 
 class PartialKey(NamedTuple):
@@ -38,8 +40,10 @@ def daily_key(dt: str, kind: Kind, row_id: str) -> bytes:
 
 
 def decode_daily_key(key: bytes) -> tuple[str, str]:
-    """Return (dt, id) of a daily key; the id of an ingest row is empty."""
+    """Return (dt, id) of a daily key; the id of an ingest row is empty. ValueError for what is none."""
     dt, _, row_id = key.decode().partition("|")
+    if _DAY(dt) is None:
+        raise ValueError(f"{key[:64]!r} names no day")
     return dt, row_id
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 
+from sinks import metrics
 from sinks.files import day_file
 from sinks.keys import FileKey
 from sinks.store import MemoryStore, content_hash
@@ -194,3 +196,18 @@ def test_the_file_in_these_tests_is_the_one_of_the_pure_function():
     table.apply(record.key, record.value, 0, 0, oldest=EARLIER)
 
     assert day_file(CHANNEL, table.snapshot(DT), "parquet").totals.rows == 1
+
+
+async def test_a_record_that_is_no_row_is_passed_over_and_counted():
+    """Somebody else's: the row that it names stays as it was, and no record of the partition waits for it."""
+    store = MemoryStore()
+    counter = metrics.UNREADABLE_ROWS.labels(table="channel_daily")
+    before = counter._value.get()
+    others = [dataclasses.replace(row(1, "a", 7), value=b"{"), dataclasses.replace(row(2, "a", 7), key=b"../../x|a")]
+
+    await write_all(lane_on(store), [row(0, "a", 5), *others, row(3, "b", 1)])
+
+    assert await store.keys("") == [KEY]
+    said = provenance(await store.head(KEY))
+    assert (said.offset, said.totals.rows, said.totals.sums["watch_ms"]) == (3, 2, 6)
+    assert counter._value.get() == before + 2

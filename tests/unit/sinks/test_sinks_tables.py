@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sinks.row_columns import RowColumns
 from sinks.tables import BadRowError, DayTable
 from streams.contract.keys import daily_key
-from streams.contract.rows import CHANNEL, INGEST, VIDEO, encode_row, row_of
+from streams.contract.rows import CHANNEL, HOUR, INGEST, VIDEO, encode_row, row_of
 
 DT, NEXT = "2026-11-24", "2026-11-25"
 OLDEST = "2026-10-22"
@@ -151,7 +151,7 @@ def test_a_snapshot_does_not_change_with_the_table():
         b'{"channel":"a"}',
         b"nonsense",
         b'{"channel":"a","watch_ms":1.0,"watch_ms_fg":1,"watch_ms_bg":0,"views":0,"ad_ms":0}',
-        b'{"channel":"a","watch_ms":9223372036854775808,"watch_ms_fg":1,"watch_ms_bg":0,"views":0,"ad_ms":0}',
+        b'{"channel":"a","watch_ms":1,"watch_ms_fg":1,"watch_ms_bg":0,"views":0,"ad_ms":9223372036854775808}',
     ],
 )
 def test_what_is_no_row_is_named_with_its_offset(value):
@@ -159,6 +159,17 @@ def test_what_is_no_row_is_named_with_its_offset(value):
 
     with pytest.raises(BadRowError, match=r"watch.channel_daily offset 17"):
         table.apply(b"2026-11-24|a", value, 17, 0, oldest=OLDEST)
+    assert table.row_count() == 0
+    assert table.changed() == []
+
+
+def test_an_hour_that_is_no_number_is_named_before_it_is_in_a_file():
+    table = DayTable(HOUR)
+    value = encode_row(row_of(CHANNEL, "2026-11-24", "a", [1, 0, 0, 0], None), 1)
+
+    with pytest.raises(BadRowError, match=r"watch.hour_daily offset 17"):
+        table.apply(b"2026-11-24|noon", value, 17, 0, oldest=OLDEST)
+    assert table.row_count() == 0
 
 
 ROWS = st.lists(
