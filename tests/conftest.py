@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from deploy.local import ports
 
 pytest_plugins = ("tests.servers", "tests.stacks", "tests.document_shell")
 
@@ -16,6 +19,11 @@ HERE = Path(__file__).parent
 # How long an example takes says more about the machine's other work than about the code.
 hypothesis.settings.register_profile("watchtime", deadline=None)
 hypothesis.settings.load_profile("watchtime")
+
+# Each process of pytest takes ports from a range of its own, below those of the stacks that it starts: a port that
+# looks free may be that of another's server which does not listen yet.
+ports.FIRST = 10_000 + 1_000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8)
+ports.LAST = ports.FIRST + 999
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
