@@ -57,7 +57,7 @@ def check_growth(key: str, file: FileProvenance, snapshot: DaySnapshot, new: Day
             f"{key} holds generation {file.generation}, the topic only {snapshot.generation}: the topic has lost "
             "records. The file is kept; compare with `watchtime reconcile` and write it with `watchtime rebuild`"
         )
-    if file.topic == CLIENT.topic:
+    if file.topic == CLIENT.topic and new.newest.rows >= file.newest.rows:
         # A client that was forgotten and came back at once starts anew: its row is lower, and no record says that it
         # was gone, or compaction took the one that did.
         return

@@ -65,7 +65,7 @@ async def check_archive_is_whole(stack: Stack, continuity: Continuity, dt: str) 
         ids = await topic_ids(stack.brokers, [EVENTS])
         async with Log(stack.brokers) as log:
             ends = await log.ends(EVENTS)
-            await check_against_log(continuity, topic8(ids[EVENTS]), log, ends, raw_days_of(dt)[0])
+            await check_against_log(continuity, topic8(ids[EVENTS]), log, ends, raw_days_of(dt))
     except RawHoleError as hole:
         raise OpenDayError(
             f"the day would come out too small: {hole}. If the archive is only behind, start the sinks, wait until "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from sinks.reconcile_settle import Log, Offsets
 from sinks.store import Store
 from streams.brokers import Brokers, BrokersError, Security, group_of
 from streams.connect import check
-from streams.contract.days import DAY_RULES, DayRule, day_start_ms
+from streams.contract.days import DAY_RULES, DayRule, day_start_ms, shift_dt
 from streams.contract.topics import EVENTS
 from streams.variables import text
 
@@ -83,23 +83,25 @@ class Finding:
         return asdict(self)
 
 
-async def check_against_log(continuity: Continuity, current: str, log: Log, ends: Offsets, first_day: str) -> None:
-    """Raise RawHoleError unless the chunks hold all lines of the topic from `first_day` on, up to these ends.
+async def check_against_log(
+    continuity: Continuity, current: str, log: Log, ends: Offsets, raw_days: Sequence[str]
+) -> None:
+    """Raise RawHoleError unless the chunks hold all lines that the topic took on these days, up to these ends.
 
     Between themselves the chunks are checked as they are read; here, that none is missing before or after them.
     """
     starts = await log.starts(EVENTS)
+    first_ms, after_ms = day_start_ms(raw_days[0]), day_start_ms(shift_dt(raw_days[-1], 1))
     for place, end in sorted(ends.items()):
         seen = continuity.extent(current, place.partition)
-        gaps = [(starts.get(place, 0), end)]
-        if seen:
-            since = await log.first_since(place, day_start_ms(first_day))
-            gaps = [(max(starts.get(place, 0), since), seen.first), (max(starts.get(place, 0), seen.next), end)]
-        for start, stop in gaps:
+        begin = max(starts.get(place, 0), await log.first_since(place, first_ms))
+        stop = min(end, await log.first_since(place, after_ms))
+        gaps = [(begin, seen.first), (max(begin, seen.next), stop)] if seen else [(begin, stop)]
+        for start, until in gaps:
             # Records without lines at the end are in no chunk yet.
-            if start < stop and await log.has_lines(place, start, stop):
+            if start < until and await log.has_lines(place, start, until):
                 raise RawHoleError(
-                    f"partition {place.partition}: offsets {start} to {stop - 1} are in the topic and in no raw "
+                    f"partition {place.partition}: offsets {start} to {until - 1} are in the topic and in no raw "
                     "object, but the archive says that it has written them",
                 )
 

@@ -137,7 +137,7 @@ class Pass:
                 continuity.see(chunk, self._metadata[chunk.key])
             # A window that ends before today may leave out newer chunks; one that does not must reach the raw ends.
             if is_open:
-                await check_against_log(continuity, current, self._log, ends, raw_days[0])
+                await check_against_log(continuity, current, self._log, ends, raw_days)
         except (RawHoleError, ForeignObjectError) as why:
             return Untold(dt=dt, why=why)
         self._report("counting")

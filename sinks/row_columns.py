@@ -64,9 +64,11 @@ class RowColumns:
         # All that can be wrong is found before any column changes.
         if any(int64_or_none(number) is None for number in numbers):
             raise TypeError(f"a counter of {row_id!r} is no integer of 64 bit: {numbers}")
-        if self._table.numeric_id:
-            int(row_id)
+        if self._table.numeric_id and int64_or_none(int(row_id)) is None:
+            raise TypeError(f"{row_id!r} is no number of 64 bit")
         label = fields["channel"] if self._table.labelled else None
+        if not isinstance(label, str | None):
+            raise TypeError(f"the channel of {row_id!r} is no text: {label!r}")
         # Many rows have one label.
         label = sys.intern(label) if label else label
         place = self._place.get(row_id)

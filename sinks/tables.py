@@ -63,6 +63,8 @@ class DayTable:
         try:
             dt, row_id = decode_daily_key(key or b"")
             fields = None if value is None else orjson.loads(value)
+            if value is not None and not isinstance(fields, dict):
+                raise TypeError("the value is no object")  # noqa: TRY301 - told with all else that is no row
             if dt < oldest:
                 return None
             self._take(dt, row_id, fields, offset, generation)

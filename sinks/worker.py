@@ -20,7 +20,7 @@ from sinks.precedence import ReadAgainError, check_end
 from sinks.tables import BadRowError, DayTable
 from streams.contract.days import FILE_DAYS, dt_of_ms, shift_dt
 from streams.contract.rows import Table
-from streams.contract.topics import GENERATION_HEADER
+from streams.contract.topics import generation_of
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +84,7 @@ class TableLane:
         oldest = self._oldest()
         for record in records:
             try:
-                generation = next((int(value) for name, value in record.headers if name == GENERATION_HEADER), 0)
+                generation = generation_of(record.headers)
                 self._rows.apply(record.key, record.value, record.offset, generation, oldest=oldest)
             except (BadRowError, ValueError) as error:  # the latter: of a generation
                 # Somebody else's: the row that it names, if any, stays as it was, and all others go on.

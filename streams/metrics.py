@@ -7,6 +7,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
+from streams.contract.rows import TABLES
+
 #: The stage's own: tools and tests load several stages into one process.
 REGISTRY: Final = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -24,6 +26,8 @@ INVALID: Final = Counter(
 UNREADABLE_ROWS: Final = Counter(
     "watchtime_streams_unreadable_rows", "Records of daily topics that are no rows.", ["table"], registry=REGISTRY
 )
+for _table in TABLES:  # at 0, so that the first one is a rise
+    UNREADABLE_ROWS.labels(table=_table.name)
 TRANSACTIONS: Final = Counter("watchtime_streams_transactions", "Transactions committed.", ["agent"], registry=REGISTRY)
 TRANSACTION_SECONDS: Final = Histogram(
     "watchtime_streams_transaction_seconds",

@@ -7,6 +7,7 @@ run meanwhile. Killed half-way it leaves a stack that refuses to fold and names 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -87,20 +88,21 @@ async def _plan(settings: Settings, topic_id: str) -> RefoldPlan:
     refuse_differences((topic for topic in wanted if topic.name not in _DROPPED), found)
     begins, ends, first_ms = {}, {}, 0
     async with committed_reader(settings.brokers) as reader:
-        markers = await _markers(reader, found)
+        markers, left = await _markers(reader, found), await _left(settings)
         # The first records of a topic that was made anew are not the first that were counted.
         anew = any(marker.topic_id != topic_id for marker in markers.values())
         for p in range(settings.partitions):
             raw = TopicPartition(topics.EVENTS, p)
             begins[p], ends[p] = await begin_offset(reader, raw), await end_offset(reader, raw)
-            if begins[p] or anew:
+            # Of what the note of a killed refold knew, nothing has gone since.
+            if (begins[p] or anew) and left.get(p, (-1, ""))[0] != begins[p]:
                 oldest_ms = await _oldest_ms(reader, raw, begins[p], ends[p])
-                first_ms = max(first_ms, newest_lost_ms(begins[p], oldest_ms, markers.get(p)))
+                first_ms = max(first_ms, newest_lost_ms(begins[p], oldest_ms, markers.get(p), anew=anew))
         generation = max(
             [await _published_generation(reader, found), *(marker.generation for marker in markers.values())]
         )
     # A raw topic that still holds its first records holds every day whole, but for those that an earlier refold left.
-    first_dts = [await _left_first_dt(settings), *(marker.first_dt for marker in markers.values())]
+    first_dts = ["", *(first_dt for _, first_dt in left.values()), *(marker.first_dt for marker in markers.values())]
     if first_ms:
         first_dts.append(shift_dt(dt_of_ms(first_ms), _INCOMPLETE_DAYS))
     return RefoldPlan(begins, ends, max(first_dts), generation + 1)
@@ -119,15 +121,19 @@ async def _oldest_ms(reader: AIOKafkaConsumer, raw: TopicPartition, begin: int, 
     return int(record.timestamp)
 
 
-def newest_lost_ms(begin: int, oldest_ms: int, marker: Marker | None) -> int:
+def newest_lost_ms(begin: int, oldest_ms: int, marker: Marker | None, *, anew: bool = False) -> int:
     """Return a broker time, epoch ms, that no counted record is newer than which left a raw partition; 0: see below.
 
     `oldest_ms`: of the oldest record that is still there, `begin` its offset. What the marker says was folded last is
     often far older: a partition that nobody wrote to for weeks is empty, and all days since then are whole. After a
     refold it says nothing (0) until a record is folded; what was gone by then is before the marker's first day.
+    Until it has reached the end that it had at that refold, rows hold more than it has folded; and its offsets are not
+    those of a topic that was made `anew`.
     """
-    knows = marker is not None and marker.offset + 1 >= begin and (marker.log_ms or marker.generation)
-    return min(oldest_ms, marker.log_ms) if marker and knows else oldest_ms
+    if marker is None or (anew and begin):
+        return oldest_ms
+    knows = marker.offset + 1 >= max(begin, marker.refold_end) and (marker.log_ms or marker.generation)
+    return min(oldest_ms, marker.log_ms) if knows else oldest_ms
 
 
 async def _markers(reader: AIOKafkaConsumer, found: Mapping[str, Found]) -> dict[int, Marker]:
@@ -154,7 +160,8 @@ async def _generation_in(reader: AIOKafkaConsumer, partition: TopicPartition) ->
     newest = 0
     async for records in batches_before(reader, partition, await end_offset(reader, partition)):
         for record in records:
-            newest = max(newest, int(dict(record.headers).get(topics.GENERATION_HEADER, b"0")))
+            with contextlib.suppress(ValueError):  # somebody else's record; who reads rows tells of it
+                newest = max(newest, topics.generation_of(record.headers))
     return newest
 
 
@@ -207,16 +214,19 @@ def _group(settings: Settings) -> str:
     return f"{settings.group}-{topics.PARTIALS_GROUP}"
 
 
-async def _left_first_dt(settings: Settings) -> str:
-    """Return the first day of a refold that was killed, as `_reset_group` left it; empty if none was."""
+async def _left(settings: Settings) -> dict[int, tuple[int, str]]:
+    """Return what `_reset_group` left of a refold that was killed: by raw partition its begin, and the first day."""
     admin = AIOKafkaAdminClient(**client_options(settings.brokers))
     await admin.start()
     try:
         offsets = await admin.list_consumer_group_offsets(_group(settings))
     finally:
         await admin.close()
-    left = (at.metadata for partition, at in offsets.items() if partition.topic == topics.EVENTS)
-    return max((text.removeprefix(_LEFT) for text in left if text.startswith(_LEFT)), default="")
+    return {
+        partition.partition: (at.offset, at.metadata.removeprefix(_LEFT))
+        for partition, at in offsets.items()
+        if partition.topic == topics.EVENTS and at.metadata.startswith(_LEFT)
+    }
 
 
 async def _reset_group(settings: Settings, plan: RefoldPlan) -> None:

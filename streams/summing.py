@@ -107,10 +107,9 @@ class SummingOwner:
         if dt < self._oldest_dt:
             return
         try:
-            row = None if record.value is None else orjson.loads(record.value)
-            generation = int(dict(record.headers).get(topics.GENERATION_HEADER, b"0"))
-            if row is not None:
-                self._totals.put_published(table, dt, row_id, row, generation)
+            if record.value is not None:
+                generation = topics.generation_of(record.headers)
+                self._totals.put_published(table, dt, row_id, orjson.loads(record.value), generation)
                 return
         except (AttributeError, TypeError, ValueError) as error:
             # Somebody else's. As if no row were published, so that the right one is published over it.

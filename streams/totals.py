@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from streams.contract.event import int64_or_none
 from streams.contract.keys import PartialKey, daily_key
 from streams.contract.rows import CLIENT, TABLE_BY_KIND, Kind, Table, encode_row, row_of
 from streams.state_records import Refold, Share
@@ -116,9 +117,11 @@ class Totals:
         self._changed[row_id] = row
 
     def put_published(self, table: Table, dt: str, row_id: str, row: Mapping[str, Any], generation: int) -> None:
-        """Take a row as it stands in the daily topic."""
-        counters = [int(row.get(name, 0)) for name in table.counters]
-        self._row((dt, table.kind, row_id)).published = Published(counters, row.get("channel"), generation)
+        """Take a row as it stands in the daily topic; AttributeError or TypeError when it is none."""
+        counters, channel = [row.get(name, 0) for name in table.counters], row.get("channel")
+        if any(int64_or_none(counter) is None for counter in counters) or not isinstance(channel, str | None):
+            raise TypeError(f"a counter or the channel of {row_id!r} is of another kind: {counters} {channel!r}")
+        self._row((dt, table.kind, row_id)).published = Published(counters, channel, generation)
 
     def drop_published(self, table: Table, dt: str, row_id: str) -> None:
         """Take note that a row is gone from the daily topic."""

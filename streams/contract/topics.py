@@ -23,6 +23,7 @@ CONTROL_HEADER: Final = "control"
 CONTROL_FORGET: Final = b"forget"
 #: Header of daily rows that were written after a refold; absent: generation 0. Shares tell theirs in the value.
 GENERATION_HEADER: Final = "generation"
+_MAX_GENERATION_DIGITS: Final = 18
 
 # Consumer groups, behind the stack's group prefix; their committed offsets tell how far a stage is done.
 PARTIALS_GROUP: Final = "partials"
@@ -88,3 +89,13 @@ def _compacted() -> dict[str, str]:
 
 def _every_topic() -> dict[str, str]:
     return {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(MAX_MESSAGE_BYTES)}
+
+
+def generation_of(headers: Iterable[tuple[str, bytes | None]]) -> int:
+    """Return the generation that the headers of a row name, 0 without one; ValueError for what is none."""
+    for name, value in headers:
+        if name == GENERATION_HEADER:
+            if not value or not value.isdigit() or len(value) > _MAX_GENERATION_DIGITS:
+                raise ValueError(f"{value!r} is no generation")
+            return int(value)
+    return 0

@@ -12,7 +12,8 @@ import pytest
 
 from sinks.keys import FileKey
 from sinks.layout import settle_layout
-from sinks.raw_days import RawHoleError
+from sinks.raw_days import Continuity, RawHoleError
+from sinks.rebuild_guard import OpenDayError, check_archive_is_whole
 from sinks.reconcile_day import Stack
 from sinks.reconcile_range import reconcile
 from sinks.reconcile_settle import NotSettledError
@@ -161,6 +162,14 @@ async def test_an_object_missing_at_either_end_is_a_hole(made: Made, which: int,
 
     with pytest.raises(RawHoleError, match=f"offsets {offsets} are in the topic"):
         await reconcile(Stack.of(made.data_dir, {}), made.dt, 5, lambda _: None)
+
+
+async def test_what_came_in_after_the_days_that_matter_is_not_missed(made: Made) -> None:
+    stack, nothing_seen = Stack.of(made.data_dir, {}), Continuity()
+
+    await check_archive_is_whole(stack, nothing_seen, shift_dt(made.dt, -10))
+    with pytest.raises(OpenDayError, match="too small: partition 0: offsets 0 to 3 are in the topic"):
+        await check_archive_is_whole(stack, nothing_seen, shift_dt(made.dt, -9))
 
 
 async def test_a_stage_that_lags_is_waited_for_and_then_named(made: Made) -> None:

@@ -126,7 +126,7 @@ async def test_days_that_the_raw_topic_does_not_hold_whole_keep_their_rows(
         await settled(server, group_prefix)
     third = await refold(server, group_prefix)
 
-    assert first.first_dt == second.first_dt == third.first_dt
+    assert first.first_dt == second.first_dt <= third.first_dt
     assert await published_rows(server) == before
 
 

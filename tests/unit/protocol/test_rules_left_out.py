@@ -1,5 +1,6 @@
-"""The rules that the state machine of test_protocol has no part in, each left out in the project's own code: the test
-that guards it must fail then, and holds with it (it runs by itself elsewhere)."""
+"""The rules that the state machine of test_protocol has no part in. Each is left out in the project's own code (the
+days that sums keep: in the model of their owner), and the test that guards it, which runs elsewhere too, must fail.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from sinks.store import MemoryStore, Stat, StoredObject, content_hash
 from streams import partition_state, totals
 from tests.unit.retention import test_retention
 from tests.unit.sinks import test_sinks_archive_lane, test_sinks_archive_lane_order, test_sinks_table_lane_order
-from tests.unit.streams import test_partition_state, test_refold_plan, test_totals
+from tests.unit.streams import test_partition_state, test_totals
 
 
 class LeftOut(NamedTuple):
@@ -130,14 +131,6 @@ RULES = [
         "_is_whole",
         lambda _: True,
         test_totals.test_a_refold_holds_everything_back_until_each_partition_is_folded,
-    ),
-    LeftOut(
-        "refold: days that are not whole keep their rows",
-        test_refold_plan,
-        "newest_lost_ms",
-        lambda *_: 0,
-        test_refold_plan.test_the_newest_of_the_lost_records,
-        (None, test_refold_plan.NOW_MS),
     ),
 ]
 

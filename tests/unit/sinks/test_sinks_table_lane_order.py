@@ -129,6 +129,8 @@ async def test_a_forgotten_client_that_came_back_at_once_may_have_a_lower_row():
     await write_all(lane_on(store, table=CLIENT), [client_row(2, "a", 1), client_row(3, "b", 5)])
 
     assert provenance(await store.head(KEY.replace("channel", "client"))).totals.sums["watch_ms"] == 6
+    with pytest.raises(ShrinkError):
+        await write_all(lane_on(store, table=CLIENT), [client_row(4, "b", 9)])
 
 
 async def test_a_file_of_another_topic_id_is_not_touched():

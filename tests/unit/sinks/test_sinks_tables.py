@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -150,6 +151,7 @@ def test_a_snapshot_does_not_change_with_the_table():
         b"{}",
         b'{"channel":"a"}',
         b"nonsense",
+        b"null",
         b'{"channel":"a","watch_ms":1.0,"watch_ms_fg":1,"watch_ms_bg":0,"views":0,"ad_ms":0}',
         b'{"channel":"a","watch_ms":1,"watch_ms_fg":1,"watch_ms_bg":0,"views":0,"ad_ms":9223372036854775808}',
     ],
@@ -163,13 +165,17 @@ def test_what_is_no_row_is_named_with_its_offset(value):
     assert table.changed() == []
 
 
-def test_an_hour_that_is_no_number_is_named_before_it_is_in_a_file():
-    table = DayTable(HOUR)
-    value = encode_row(row_of(CHANNEL, "2026-11-24", "a", [1, 0, 0, 0], None), 1)
+@pytest.mark.parametrize(
+    ("table", "row_id", "channel"),
+    [(HOUR, "noon", None), (HOUR, "99999999999999999999", None), (VIDEO, "v", 0), (VIDEO, "v", [])],
+)
+def test_what_no_column_takes_is_named_before_it_is_in_one(table, row_id, channel):
+    rows = DayTable(table)
+    value = orjson.dumps({**row_of(table, "2026-11-24", "7", [1, 0, 0, 0], None), "channel": channel})
 
-    with pytest.raises(BadRowError, match=r"watch.hour_daily offset 17"):
-        table.apply(b"2026-11-24|noon", value, 17, 0, oldest=OLDEST)
-    assert table.row_count() == 0
+    with pytest.raises(BadRowError, match=rf"{table.topic} offset 17"):
+        rows.apply(f"2026-11-24|{row_id}".encode(), value, 17, 0, oldest=OLDEST)
+    assert rows.row_count() == 0
 
 
 ROWS = st.lists(

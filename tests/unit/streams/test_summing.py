@@ -42,7 +42,9 @@ def test_a_row_that_went_and_comes_back_just_as_it_was_is_published_again():
     assert [row.key for row in owner._totals.take_differences()] == [daily_key(dt, "client", "ann")]
 
 
-@pytest.mark.parametrize("value", [b"nonsense", b"[]", b'{"watch_ms_fg":"x"}', b"\xff"])
+@pytest.mark.parametrize(
+    "value", [b"nonsense", b"null", b"[]", b'{"watch_ms_fg":5000.0}', b'{"channel":5}', b'{"watch_ms_fg":"x"}', b"\xff"]
+)
 def test_a_record_that_is_no_row_is_passed_over_and_the_right_row_published_over_it(value):
     owner = SummingOwner(0, Settings(client_table=True))
     dt = dt_of_ms(1_795_530_000_000)
