@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,6 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from sinks.reconcile_settle import Log
 from streams.brokers import Address
 from streams.connect import client_options
-from streams.contract.days import TOTALS_DAYS, dt_of_ms, shift_dt
 from streams.contract.keys import PartialKey, decode_daily_key, partition_of
 from streams.contract.rows import CLIENT
 from streams.contract.topics import CONTROL_FORGET, CONTROL_HEADER, EVENTS, PARTIALS, STATE
@@ -67,12 +65,14 @@ def _is_old_share(key: bytes, value: bytes, client_id: str, control: ControlReco
 async def bury_old_rows(brokers: Address, client_id: str, *, summed: bool) -> tuple[int, set[str]]:
     """Write tombstones of the client's rows that sums do not look after; return how many, and the days that stay.
 
-    `summed`: whether the sums keep the client table; then they look after days up to their age, and a row that is
-    left there is of a client that has come back.
+    `summed`: whether the sums keep the client table; then they look after rows that have a share, and one that has it
+    still is of a client that has come back. Of old days, and of those that a refold left alone, there is no share.
     """
-    oldest_summed = shift_dt(dt_of_ms(time.time_ns() // 1_000_000), -TOTALS_DAYS)
     buried, kept = [], set()
-    for partition, rows in (await last_values(brokers, CLIENT.topic)).items():
+    found = await last_values(brokers, CLIENT.topic)
+    # After the rows: the share of a row is written before it.
+    shared = await _shared_days(brokers, client_id) if summed else set()
+    for partition, rows in found.items():
         for key in rows:
             try:
                 dt, row_id = decode_daily_key(key)
@@ -80,12 +80,19 @@ async def bury_old_rows(brokers: Address, client_id: str, *, summed: bool) -> tu
                 continue  # no row, and told by those who read rows
             if row_id != client_id:
                 continue
-            if summed and dt >= oldest_summed:
+            if dt in shared:
                 kept.add(dt)
             else:
                 buried.append((partition, key))
     await _bury(brokers, buried)
     return len(buried), kept
+
+
+async def _shared_days(brokers: Address, client_id: str) -> set[str]:
+    """Return the days of which there is a share of the client's row."""
+    keys = (key for values in (await last_values(brokers, PARTIALS)).values() for key in values if key[:1] != b"_")
+    places = (PartialKey.decode(key) for key in keys)
+    return {place.dt for place in places if (place.kind, place.row_id) == (CLIENT.kind, client_id)}
 
 
 async def last_values(brokers: Address, topic: str) -> dict[TopicPartition, dict[bytes, bytes]]:
