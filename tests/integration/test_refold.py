@@ -107,7 +107,13 @@ async def expire(bootstrap_servers: str) -> None:
         await admin.close()
 
 
-@pytest.mark.parametrize("go", [expire, lambda server: make_anew(server, topics.EVENTS)], ids=["expired", "made anew"])
+@pytest.mark.parametrize(
+    "go",
+    [
+        pytest.param(expire, id="expired", marks=pytest.mark.slow),
+        pytest.param(lambda server: make_anew(server, topics.EVENTS), id="made anew"),
+    ],
+)
 async def test_days_that_the_raw_topic_does_not_hold_whole_keep_their_rows(
     go: Callable[[str], Awaitable[None]], fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
 ) -> None:
