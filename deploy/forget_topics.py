@@ -53,13 +53,17 @@ async def bury_old_shares(brokers: Address, client_id: str, control: ControlReco
 
 
 def _is_old_share(key: bytes, value: bytes, client_id: str, control: ControlRecord) -> bool:
-    if key.startswith(b"_") or is_piece_key(key):
-        return False
-    place = PartialKey.decode(key)
-    if (place.kind, place.row_id) != (CLIENT.kind, client_id):
-        return False
+    place = _share_of(client_id, key)
     # A share that goes further is of a client that has come back.
-    return place.p != control.partition or decode(Share, value).offset <= control.offset
+    return place is not None and (place.p != control.partition or decode(Share, value).offset <= control.offset)
+
+
+def _share_of(client_id: str, key: bytes) -> PartialKey | None:
+    """Return the key of a share of the client's row, None for any other key of state or partials."""
+    if key.startswith(b"_") or is_piece_key(key):
+        return None
+    place = PartialKey.decode(key)
+    return place if (place.kind, place.row_id) == (CLIENT.kind, client_id) else None
 
 
 async def bury_old_rows(brokers: Address, client_id: str, *, summed: bool) -> tuple[int, set[str]]:
@@ -90,9 +94,8 @@ async def bury_old_rows(brokers: Address, client_id: str, *, summed: bool) -> tu
 
 async def _shared_days(brokers: Address, client_id: str) -> set[str]:
     """Return the days of which there is a share of the client's row."""
-    keys = (key for values in (await last_values(brokers, PARTIALS)).values() for key in values if key[:1] != b"_")
-    places = (PartialKey.decode(key) for key in keys)
-    return {place.dt for place in places if (place.kind, place.row_id) == (CLIENT.kind, client_id)}
+    found = await last_values(brokers, PARTIALS)
+    return {place.dt for values in found.values() for key in values if (place := _share_of(client_id, key))}
 
 
 async def last_values(brokers: Address, topic: str) -> dict[TopicPartition, dict[bytes, bytes]]:

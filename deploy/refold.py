@@ -104,8 +104,8 @@ def _describe(plan: RefoldPlan) -> str:
     records = sum(plan.ends[p] - begin for p, begin in plan.begins.items())
     days = (
         f"days from {plan.first_dt} on; of the days before (today is {dt_of_ms(time.time_ns() // 1_000_000)}), the raw "
-        "topic has not all records: they keep their rows "
-        "and take no more events, `watchtime rebuild` writes them from the archive"
+        "topic has not all records: they keep their rows and take no more events, `watchtime rebuild` writes them from "
+        "the archive"
         if plan.first_dt
         else "every day"
     )

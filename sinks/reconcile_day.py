@@ -91,11 +91,12 @@ async def check_against_log(
     Between themselves the chunks are checked as they are read; here, that none is missing before or after them.
     """
     starts = await log.starts(EVENTS)
-    first_ms, after_ms = day_start_ms(raw_days[0]), day_start_ms(shift_dt(raw_days[-1], 1))
+    since = await log.since(EVENTS, day_start_ms(raw_days[0]))
+    after = await log.since(EVENTS, day_start_ms(shift_dt(raw_days[-1], 1)))
     for place, end in sorted(ends.items()):
         seen = continuity.extent(current, place.partition)
-        begin = max(starts.get(place, 0), await log.first_since(place, first_ms))
-        stop = min(end, await log.first_since(place, after_ms))
+        begin = max(starts.get(place, 0), since.get(place, end))
+        stop = min(end, after.get(place, end))
         gaps = [(begin, seen.first), (max(begin, seen.next), stop)] if seen else [(begin, stop)]
         for start, until in gaps:
             # Records without lines at the end are in no chunk yet.

@@ -80,10 +80,10 @@ class Log:
         """Return the first offset of each partition of a topic."""
         return {p: int(at) for p, at in (await self._consumer.beginning_offsets(await self._partitions(topic))).items()}
 
-    async def first_since(self, partition: TopicPartition, since_ms: int) -> int:
-        """Return the first offset that the broker took at `since_ms` or later; the end when there is none."""
-        found = (await self._consumer.offsets_for_times({partition: since_ms}))[partition]
-        return int(found.offset if found else (await self._consumer.end_offsets([partition]))[partition])
+    async def since(self, topic: str, since_ms: int) -> Offsets:
+        """Return the first offset that the broker took at `since_ms` or later; partitions without are left out."""
+        found = await self._consumer.offsets_for_times(dict.fromkeys(await self._partitions(topic), since_ms))
+        return {partition: int(at.offset) for partition, at in found.items() if at}
 
     async def committed(self, group: str) -> Offsets:
         """Return what a group has committed; partitions without an offset are left out."""

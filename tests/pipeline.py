@@ -34,8 +34,7 @@ class Pipeline:
         self.ends: list[tuple[str, int]] = []
         self._environ_of = environ_of
         self._ready: list[Callable[[], Awaitable[bool]]] = []
-        self._taken: set[int] = set()
-        self.gateway_port = self._port()
+        self.gateway_port = free_port()
 
     @property
     def url(self) -> str:
@@ -65,13 +64,8 @@ class Pipeline:
                 assert time.monotonic() < deadline, self.logs()
                 await asyncio.sleep(0.1)
 
-    def _port(self) -> int:
-        port = free_port(self._taken)
-        self._taken.add(port)
-        return port
-
     def _start(self, name: str, stage: str) -> None:
-        port = self._port()
+        port = free_port()
         upper = stage.upper()
         environ = {
             "PYTHONPATH": str(ROOT),

@@ -167,9 +167,8 @@ class LocalBroker:
         overrides: Mapping[str, str] | None = None,
         jvm: Sequence[str] = (),
     ) -> None:
-        port = free_port()
         self.place = BrokerPlace(
-            folder=folder, port=port, controller_port=free_port({port}), overrides=dict(overrides or {}), jvm=jvm
+            folder=folder, port=free_port(), controller_port=free_port(), overrides=dict(overrides or {}), jvm=jvm
         )
         self._cache = cache
         self._child: Child | None = None

@@ -23,7 +23,6 @@ LOOPBACK: Final = "127.0.0.1"
 FIRST: Final = 18_000
 LAST: Final = 31_999
 
-
 #: Ports that this process was given: the server of one may not listen yet.
 _given: Final[set[int]] = set()
 
@@ -43,10 +42,10 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port(taken: Collection[int] = ()) -> int:
-    """Return a free loopback port that is none of `taken`, for a server that starts at once; each port once."""
+def free_port() -> int:
+    """Return a free loopback port for a server that starts at once; each port once."""
     for port in _candidates():
-        if port not in taken and port not in _given and is_free(port):
+        if port not in _given and is_free(port):
             _given.add(port)
             return port
     raise PortTakenError(f"no free port found on {LOOPBACK} between {FIRST} and {LAST}; stop some servers")

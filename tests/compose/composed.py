@@ -29,10 +29,7 @@ _PORTS: Final = ("GATEWAY_PORT", "KAFKA_PORT", "S3_PORT", "TRINO_PORT", "PROMETH
 
 
 def _free_ports() -> dict[str, int]:
-    ports: dict[str, int] = {}
-    for name in _PORTS:
-        ports[name] = free_port(set(ports.values()))
-    return ports
+    return {name: free_port() for name in _PORTS}
 
 
 @dataclass(kw_only=True)

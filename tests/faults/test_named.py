@@ -15,18 +15,18 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from streams.contract import topics
 from streams.contract.days import DAY_MS
-from streams.provision import provision
 from tests.clock import now_ms
 from tests.integration.stream_workers import (
     ALONE,
     Worker,
     assert_rows,
+    expire,
     feed,
     group_offsets_exist,
     history,
+    make_anew,
     published_rows,
     raw_records,
-    reader,
     settled,
     until,
     workers,
@@ -189,16 +189,7 @@ async def test_a_partition_idle_for_longer_than_the_raw_topic_keeps_records_goes
     server = await fresh_topics()
     await history(tmp_path, server, group_prefix, 200)
     before = await raw_records(server)
-    async with reader(server) as consumer:
-        raw = [TopicPartition(topics.EVENTS, p) for p in range(4)]
-        ends = await consumer.end_offsets(raw)
-    admin = AIOKafkaAdminClient(bootstrap_servers=server)
-    await admin.start()
-    try:
-        # What the topic's retention does to the records of a fortnight ago.
-        await admin.delete_records({partition: RecordsToDelete(before_offset=end) for partition, end in ends.items()})
-    finally:
-        await admin.close()
+    await expire(server)
     assert await raw_records(server) == []
 
     async with workers(tmp_path / "again", server, group_prefix, ALONE):
@@ -253,8 +244,7 @@ async def test_an_events_topic_made_anew_beside_old_state_is_refused(
 ) -> None:
     server = await fresh_topics()
     await history(tmp_path, server, group_prefix, 20)
-    await delete_topics(server, topics.EVENTS)
-    await provision(server, 4, 1, replication=1, client_table=False)
+    await make_anew(server, topics.EVENTS)
 
     code, log = await Worker(server, group_prefix, tmp_path / "anew.log", **ALONE).ended()
 

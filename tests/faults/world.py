@@ -95,16 +95,15 @@ class World:
         self.ends: list[tuple[float, str, str, int]] = []
         self.broker = LocalBroker(folder / "kafka", cache, jvm=QUICK_START)
         self.s3 = LocalS3(folder / "s3", cache)
-        ports = iter(_free_ports(12, {self.broker.place.port, self.broker.place.controller_port, self.s3.place.port}))
-        inner = {stage: next(ports) for stage in _STAGES}
+        inner = {stage: free_port() for stage in _STAGES}
         #: Between each stage and the broker.
-        self.kafka_proxies = {stage: Proxy(next(ports), inner[stage]) for stage in _STAGES}
+        self.kafka_proxies = {stage: Proxy(free_port(), inner[stage]) for stage in _STAGES}
         overrides = self._listeners(inner)
         self.broker.place = dataclasses.replace(self.broker.place, overrides=overrides)
-        self.s3_proxy = S3Proxy(next(ports), self.s3.place.port, pick)
-        self._gateway_port, self._gateway_metrics_port = next(ports), next(ports)
+        self.s3_proxy = S3Proxy(free_port(), self.s3.place.port, pick)
+        self._gateway_port, self._gateway_metrics_port = free_port(), free_port()
         #: Between clients and the gateway.
-        self.gateway_proxy = Proxy(next(ports), self._gateway_port)
+        self.gateway_proxy = Proxy(free_port(), self._gateway_port)
 
     def _listeners(self, inner: dict[str, int]) -> dict[str, str]:
         """Give the broker a listener for each stage, which it advertises as the stage's proxy."""
@@ -218,10 +217,3 @@ class World:
     def logs(self, lines: int = 4) -> str:
         """Return the end of each log."""
         return "\n".join(f"--- {name}\n{log_tail(part.log, lines)}" for name, part in self.parts.items())
-
-
-def _free_ports(count: int, taken: set[int]) -> list[int]:
-    ports: list[int] = []
-    while len(ports) < count:
-        ports.append(free_port({*taken, *ports}))
-    return ports

@@ -15,10 +15,13 @@ from typing import Any
 import aiohttp
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.process import Child, Program, log_tail
 from streams.contract import topics
+from streams.provision import provision
+from tests.servers import delete_topics
 from tests.unit.streams.plain_fold import RawRecord, RowKey, plain_rows
 from tests.unit.streams.raw_logs import CLIENTS, line
 
@@ -181,6 +184,25 @@ async def raw_records(bootstrap_servers: str) -> list[RawRecord]:
     async with reader(bootstrap_servers) as consumer:
         records = await all_records(consumer, topics.EVENTS)
     return [RawRecord(record.partition, record.offset, record.timestamp, record.value) for record in records]
+
+
+async def make_anew(bootstrap_servers: str, *names: str) -> None:
+    """Delete topics and create them again, under the settings of ALONE."""
+    for name in names:
+        await delete_topics(bootstrap_servers, name)
+    await provision(bootstrap_servers, 4, 1, replication=1, client_table=False)
+
+
+async def expire(bootstrap_servers: str) -> None:
+    """Take all records out of the raw topic, as its retention does with those of a fortnight ago."""
+    async with reader(bootstrap_servers) as consumer:
+        ends = await consumer.end_offsets(await partitions_of(consumer, topics.EVENTS))
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.delete_records({partition: RecordsToDelete(before_offset=end) for partition, end in ends.items()})
+    finally:
+        await admin.close()
 
 
 async def settled(bootstrap_servers: str, group: str) -> None:

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from streams.contract import topics
-from streams.provision import ProvisionError, provision
+from streams.provision import ProvisionError
 from streams.refold import RefoldPlan, prepare_refold
 from streams.restore import committed_reader, end_offset, read_compacted
 from streams.settings import Settings
@@ -23,15 +22,17 @@ from tests.integration.stream_workers import (
     ALONE,
     Worker,
     all_records,
+    expire,
     feed,
     history,
+    make_anew,
     published_rows,
     raw_records,
     reader,
     settled,
     workers,
 )
-from tests.servers import FreshTopics, delete_topics
+from tests.servers import FreshTopics
 from tests.unit.streams.plain_fold import plain_rows
 
 
@@ -86,25 +87,6 @@ async def test_nothing_is_dropped_under_settings_that_do_not_fit_the_topics(
         with pytest.raises(ProvisionError, match=r"watch.events has 4 partitions, expected 2"):
             await prepare_refold(Settings(bootstrap_servers=server, group=group_prefix, partitions=2))
         assert await consumer.topics() == before
-
-
-async def make_anew(bootstrap_servers: str, *names: str) -> None:
-    for name in names:
-        await delete_topics(bootstrap_servers, name)
-    await provision(bootstrap_servers, 4, 1, replication=1, client_table=False)
-
-
-async def expire(bootstrap_servers: str) -> None:
-    """Take all records out of the raw topic, as its retention does."""
-    async with committed_reader(bootstrap_servers) as consumer:
-        raw = [TopicPartition(topics.EVENTS, p) for p in range(4)]
-        ends = await consumer.end_offsets(raw)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
-        await admin.delete_records({partition: RecordsToDelete(ends[partition]) for partition in raw})
-    finally:
-        await admin.close()
 
 
 @pytest.mark.parametrize(

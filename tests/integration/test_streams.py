@@ -11,7 +11,6 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from streams.contract import topics
-from streams.provision import provision
 from tests.clock import now_ms
 from tests.integration.stream_workers import (
     ALONE,
@@ -22,6 +21,7 @@ from tests.integration.stream_workers import (
     feed,
     group_offsets_exist,
     history,
+    make_anew,
     published_rows,
     raw_records,
     reader,
@@ -29,7 +29,7 @@ from tests.integration.stream_workers import (
     until,
     workers,
 )
-from tests.servers import FreshTopics, delete_topics
+from tests.servers import FreshTopics
 from tests.unit.streams.plain_fold import plain_rows
 
 
@@ -157,8 +157,7 @@ async def test_lost_state_of_partitions_without_events_is_refused_too(
     server = await fresh_topics()
     async with workers(tmp_path, server, group_prefix, ALONE):
         await group_offsets_exist(server, group_prefix, 4)
-    await delete_topics(server, topics.STATE)
-    await provision(server, 4, 1, replication=1, client_table=False)
+    await make_anew(server, topics.STATE)
 
     code, log = await Worker(server, group_prefix, tmp_path / "after.log", **ALONE).ended()
 

@@ -13,7 +13,7 @@ import pytest
 
 from sinks import day_files, worker
 from sinks.raw_objects import RawObjects
-from sinks.store import MemoryStore, Stat, StoredObject, content_hash
+from sinks.store import MemoryStore
 from streams import partition_state, totals
 from tests.unit.retention import test_retention
 from tests.unit.sinks import test_sinks_archive_lane, test_sinks_archive_lane_order, test_sinks_table_lane_order
@@ -35,12 +35,11 @@ def nothing(*_: object, **__: object) -> None:
     """Check nothing."""
 
 
-async def put_over(store: MemoryStore, key: str, body: bytes, metadata: Any, *, etag: str | None) -> str:
+async def put_over(store: MemoryStore, key: str, *written: Any, etag: str | None, put: Any = MemoryStore.put) -> str:
     """Write without asking what is there."""
     del etag
-    stat = Stat(etag=content_hash(body), metadata=dict(metadata))
-    store._objects[key] = StoredObject(body=body, stat=stat)
-    return stat.etag
+    store._objects.pop(key, None)
+    return await put(store, key, *written, etag=None)
 
 
 async def no_newest(_: object) -> None:
