@@ -19,7 +19,7 @@ install: .venv/.installed ## create .venv with everything in it (at once when no
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Watchtime needs Python 3.11 or newer, this is " + sys.version)'
 	@test -x $(BIN)/python || { echo "creating .venv"; $(PYTHON) -m venv .venv; }
-	@echo "installing Python packages into .venv (0.8 GB, about 3 minutes)"
+	@echo "installing Python packages into .venv (0.8 GB, one to three minutes)"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[all]' --group dev
 	@touch $@

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.contract.cells import cell
+from streams.contract.event import INT64_MAX, INT64_MIN
 
 #: Rows that a table for people shows.
 SHOWN_ROWS: Final = 200
@@ -32,8 +33,13 @@ def show(names: list[str], types: list[str], rows: list[tuple[Any, ...]]) -> Non
 
 def to_json(names: list[str], rows: Iterable[tuple[Any, ...]]) -> str:
     """Return rows as a JSON array of objects; what JSON has no type for becomes text."""
-    objects = [dict(zip(names, row, strict=True)) for row in rows]
+    objects = [dict(zip(names, map(_json_cell, row), strict=True)) for row in rows]
     return orjson.dumps(objects, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n"
+
+
+def _json_cell(value: object) -> object:
+    """Return a value, as text when it is an integer that most readers of JSON would round."""
+    return str(value) if isinstance(value, int) and not INT64_MIN <= value <= INT64_MAX else value
 
 
 def write_csv(file: TextIO, names: list[str], rows: Iterable[tuple[Any, ...]]) -> None:

@@ -50,8 +50,9 @@ COMMANDS: Final = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = _data_dir_first(list(sys.argv[1:] if argv is None else argv))
     args = _parser(arguments).parse_args(arguments)
+    _log_to_standard_error()
     try:
         return int(importlib.import_module(COMMANDS[args.command].module).run(args))
     except DeployError as error:
@@ -63,6 +64,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has seen enough; Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _log_to_standard_error() -> None:
+    """Keep standard output for answers, which programs read: what is logged on the way does not belong there."""
+    import structlog  # noqa: PLC0415 - help comes without it
+
+    if not structlog.is_configured():
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
+def _data_dir_first(arguments: list[str]) -> list[str]:
+    """Put --data-dir right behind the command's name: it may stand anywhere, behind an action of the command too."""
+    parser = argparse.ArgumentParser(prog="watchtime", add_help=False, allow_abbrev=False)
+    parser.add_argument("--data-dir", action="append", default=[], metavar="D")
+    known, rest = parser.parse_known_args(arguments)
+    return [*rest[:1], *(f"--data-dir={folder}" for folder in known.data_dir), *rest[1:]]
 
 
 def _parser(arguments: list[str]) -> argparse.ArgumentParser:

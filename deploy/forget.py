@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import datetime
+import fcntl
 import hashlib
 import os
 import secrets
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +45,7 @@ from streams.contract.topics import COMPACTED_RETENTION_DAYS, EVENTS, PARTIALS, 
 from streams.topic_id import topic_ids
 from streams.variables import switch, text
 
+NOT_WANTED: Final = 1
 NOT_FINISHED: Final = 2
 _KEY_BYTES: Final = 32
 #: Days after which topics hold nothing of before any more.
@@ -78,22 +82,30 @@ def run(args: argparse.Namespace) -> int:
     client_id: str = args.client
     if not client_id or client_id.startswith(FORGOTTEN_PREFIX):
         raise DeployError(f"{client_id!r} is no client's id")
+    if args.json and not args.yes:
+        return _refuse(client_id, "nothing was done: with --json nobody is asked, so give --yes", NOT_WANTED)
     if not args.yes and not agreed(
         f"client {client_id!r}: its state and its own rows go, and its events in the archive become anonymous. "
         "This cannot be undone. Go on?"
     ):
-        return 1
+        return NOT_WANTED
     try:
         stack = Stack.of(Path(args.data_dir), os.environ)
-        with reporting("forget") as report:
+        with reporting("forget") as report, _alone(Path(args.data_dir), report):
             done = asyncio.run(forget(stack, Path(args.data_dir), client_id, args.wait, report))
     except ERRORS as error:
-        sys.stderr.write(
-            f"forget: {error}\nnot finished: when that is mended, run the same command again, it goes on from here\n"
-        )
-        return NOT_FINISHED
+        why = f"{error}\nnot finished: when that is mended, run the same command again, it goes on from here"
+        return _refuse(client_id if args.json else None, why, NOT_FINISHED)
     sys.stdout.write(_json(done) if args.json else _render(done))
     return 0
+
+
+def _refuse(client_id: str | None, why: str, code: int) -> int:
+    """Say why a client is not forgotten, for programs too when its id is given; return the exit code."""
+    if client_id is not None:
+        sys.stdout.write(orjson.dumps({"client": client_id, "error": why}).decode() + "\n")
+    sys.stderr.write(f"forget: {why}\n")
+    return code
 
 
 async def forget(stack: Stack, data_dir: Path, client_id: str, wait_s: float, report: Report) -> Forgotten:
@@ -153,6 +165,17 @@ async def _settle(stack: Stack, deadline: float, report: Report) -> bool:
             client_table=client_table,
         )
     return client_table
+
+
+@contextlib.contextmanager
+def _alone(data_dir: Path, report: Report) -> Iterator[None]:
+    """Wait until no other command forgets in this folder: two would make two keys, and two ids of one client."""
+    folder = data_dir / "forget"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("wb") as file:
+        report("waiting for another forget to end")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class Journal:

@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import uvloop
 from rich.console import Console
@@ -29,6 +29,7 @@ from deploy.local.config import StackError
 from deploy.open_loop import OpenLoop, Plan, Tally
 
 _PROGRESS_S: Final = 0.25
+_FLUSH_S: Final = 0.1
 _PLAIN_LINE_S: Final = 5.0
 
 
@@ -83,15 +84,17 @@ def post_plan(plan: Plan, out: Path) -> Tally:
     async def main() -> Tally:
         with out.open("wb", buffering=1 << 20) as file:
             loop = OpenLoop(plan, file.write)
-            # Ctrl-C ends the posting, not the bookkeeping.
-            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, loop.stop)
-            shown = asyncio.create_task(_show(loop))
+            # A signal ends the posting, not the bookkeeping.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, loop.stop)
+            beside = [asyncio.create_task(_show(loop)), asyncio.create_task(_flush_often(file))]
             try:
                 return await loop.run()
             finally:
-                shown.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await shown
+                for task in beside:
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await task
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main())
@@ -162,6 +165,13 @@ def render(facts: dict[str, Any]) -> str:
 def ingest_url(url: str) -> str:
     """Return the address that takes events, for a gateway's address or that address itself."""
     return url if url.rstrip("/").endswith("/ingest") else url.rstrip("/") + "/ingest"
+
+
+async def _flush_often(file: BinaryIO) -> None:
+    """Write down what was acknowledged until cancelled, so that a kill leaves little untold."""
+    while True:
+        await asyncio.sleep(_FLUSH_S)
+        file.flush()
 
 
 async def _show(loop: OpenLoop) -> None:

@@ -130,12 +130,15 @@ async def _replay(args: argparse.Namespace) -> int:
             f"{len(plan.events)} events to replay, {plan.replayed_before} were replayed before, "
             f"{len(plan.refused)} cannot be taken"
         )
-    if plan.events and not args.yes and (args.json or not agreed("post them?")):
+    if args.json and plan.events and not args.yes:
+        why = f"nothing was posted: with --json nobody is asked, so give --yes to post {len(plan.events)} events"
+        _say(orjson.dumps({"accepted": 0, "errors": [why], **_left_out(plan)}).decode())
+        return 1
+    if plan.events and not args.yes and not agreed("post them?"):
         return 1
     accepted, errors = await _post(_gateway(args), plan.events, done)
     if args.json:
-        told = {"refused": plan.refused, "replayed_before": plan.replayed_before}
-        _say(orjson.dumps({"accepted": accepted, "errors": errors, **told}).decode())
+        _say(orjson.dumps({"accepted": accepted, "errors": errors, **_left_out(plan)}).decode())
     else:
         for error in errors:
             _say(f"the gateway refused: {visible(str(error))}")
@@ -164,6 +167,10 @@ def _plan(rejects: Sequence[Reject], changes: dict[str, Any], replayed: Collecti
         except NoEventError as why:
             plan.refused.append({"offset": reject.offset, "why": str(why)})
     return plan
+
+
+def _left_out(plan: _Plan) -> dict[str, Any]:
+    return {"refused": plan.refused, "replayed_before": plan.replayed_before}
 
 
 async def _post(url: str, events: Sequence[dict[str, Any]], done: Done) -> tuple[int, list[Any]]:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.local import control, endpoints, lake, nightly, tenancy
+from deploy.local.config import StackError
 from deploy.local.lag import LagUnknownError, lags
 
 
@@ -28,11 +29,11 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if not tenancy.is_held(args.data_dir):
         return _not_running(args)
-    told = endpoints.read(args.data_dir)
     try:
+        told = endpoints.read(args.data_dir)
         *_, answer = control.ask(args.data_dir, "describe")
-    except control.NotRunningError:
-        # Between the lock and the socket: the supervisor is just starting or stopping.
+    except (StackError, control.NotRunningError):
+        # Between the lock and the socket or the first endpoints: the supervisor is just starting or stopping.
         return _not_running(args)
     status = {"running": True, "children": answer["children"], "gateway": told["gateway"], **_progress(told)}
     night = nightly.read(args.data_dir)

@@ -143,6 +143,9 @@ def _follow(messages: Iterable[dict[str, Any]], args: argparse.Namespace, lines:
     for message in messages:
         failed = failed or "error" in message
         _tell(message, args, lines)
+        if "done" in message and not failed:
+            # Stages of a stack that ran already: where its parts are has not changed.
+            _tell({"ready": True, **endpoints.read(args.data_dir)}, args, lines)
     return 1 if failed else 0
 
 

@@ -19,11 +19,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from gateway.held_days import TABLES, HeldDays, UnreadableRowError
+from gateway.held_days import TABLES, HeldDays
 from gateway.pipeline_health import HealthReader, Rate, partitions_of
 from streams.brokers import Address, BrokersError
 from streams.connect import client_options
-from streams.contract.topics import EVENTS, GENERATION_HEADER, REJECTED
+from streams.contract.topics import EVENTS, REJECTED, generation_of
 
 #: How long the topics are followed after the last look, seconds.
 FOLLOW_S: Final = 300.0
@@ -152,9 +152,10 @@ class DailyReader(Reader):
             for at, records in fetched.items():
                 for record in records:
                     try:
-                        if not self.days.apply(at.topic, record.key, record.value, _generation(record.headers)):
+                        generation = generation_of(record.headers)
+                        if not self.days.apply(at.topic, record.key, record.value, generation):
                             return  # begin anew
-                    except UnreadableRowError as error:
+                    except ValueError as error:
                         self._pass_over(record, error)
             if not self.caught_up.is_set():
                 left = sum([max(ends[at] - await consumer.position(at), 0) for at in partitions])
@@ -165,7 +166,7 @@ class DailyReader(Reader):
                 pause = _PAUSE if self.caught_up.is_set() else _PAUSE_AT_FIRST
                 await asyncio.sleep((time.perf_counter() - started_s) * pause)
 
-    def _pass_over(self, record: ConsumerRecord, error: UnreadableRowError) -> None:
+    def _pass_over(self, record: ConsumerRecord, error: ValueError) -> None:
         """Count a record without a row, and tell of the first: the others are likely to be of the same making."""
         self._unreadable += 1
         if self._unreadable == 1:
@@ -196,11 +197,3 @@ async def _end(task: asyncio.Task[None]) -> None:
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=_END_S)
-
-
-def _generation(headers: tuple[tuple[str, bytes], ...]) -> int:
-    """Return the refold that a row was written after, 0 for none."""
-    for name, value in headers:
-        if name == GENERATION_HEADER and value.isdigit():
-            return int(value)
-    return 0

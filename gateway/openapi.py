@@ -78,14 +78,16 @@ def document(settings: Settings) -> Part:
                 "security": [{"token": []}] if settings.auth else [],
                 "requestBody": _json_body(body),
                 "responses": _answers(_INGESTED, 400, 401, 403, 408, 413, 415, 429, 503),
-            }
+            },
+            "options": _preflight(),
         },
         "/enroll": {
             "post": {
                 "summary": "A token for one install; with a good token a fresh one for the same install",
                 "requestBody": _json_body({"type": "object", "properties": {"invite": {"type": "string"}}}),
                 "responses": _answers(_ENROLLED, 400, 401, 403, 404, 408, 413, 415, 429),
-            }
+            },
+            "options": _preflight(),
         },
         "/health": {"get": {"summary": "The process lives", "responses": _answers(_OK, 403)}},
         "/ready": {"get": {"summary": "The broker takes events", "responses": _answers(_OK, 403, 503)}},
@@ -93,6 +95,9 @@ def document(settings: Settings) -> Part:
     }
     if settings.live:
         paths |= _live_paths(settings)
+    else:
+        greeting = {"description": "That this is a gateway", "content": {"text/plain": {"schema": {"type": "string"}}}}
+        paths["/"] = {"get": {"summary": "What is here", "responses": _answers(None, 403) | {"200": greeting}}}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Watchtime gateway", "version": "1"},
@@ -152,7 +157,15 @@ def _live_paths(settings: Settings) -> dict[str, Part]:
     }
     daily["responses"]["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
     stream = {"description": "A view of the day, again whenever it changed", "content": {"text/event-stream": {}}}
+    page = {"description": "The live page", "content": {"text/html": {"schema": {"type": "string"}}}}
     return {
+        "/": {
+            "get": {
+                "summary": "The live page",
+                "security": security,
+                "responses": _answers(None, 401, 403, 429) | {"200": page},
+            }
+        },
         "/api/daily": {"get": daily},
         "/api/days": {
             "get": {
@@ -170,6 +183,13 @@ def _live_paths(settings: Settings) -> dict[str, Part]:
             }
         },
     }
+
+
+def _preflight() -> Part:
+    """Return what there is to say of a browser's question before a request from another origin."""
+    answers = _answers(None, 403)
+    del answers["200"]
+    return {"summary": "CORS", "responses": {"204": {"description": "Which origins and headers may come"}, **answers}}
 
 
 def _json_body(schema: Part) -> Part:

@@ -33,7 +33,8 @@ def event() -> Schema:
     for name in ("event_id", "client_session_id", "tab_id"):
         properties[name] = {**_TEXT, "maxLength": MAX_CODE_POINTS[name]}
     properties |= {
-        "schema": {"const": SCHEMA},
+        # JavaScript's and Python's `==` take true for 1.
+        "schema": {"enum": [SCHEMA, True]},
         "event_ts": _TIME,
         "event_type": {"enum": list(REQUIRED_BY_TYPE)},
         "seq": {"description": f"grows by 1 within one seq_epoch; counts if an int 0..{limits.MAX_SEQ}"},

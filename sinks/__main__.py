@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
 import os
@@ -38,6 +39,10 @@ async def serve(settings: Settings, store: Store) -> None:
 
 def main() -> int:
     """Run a worker; return the exit code."""
+    argparse.ArgumentParser(
+        prog="python -m sinks",
+        description="Write daily files and the raw archive; variables say how: sinks/settings.py, docs/brokers.md.",
+    ).parse_args()
     configure_logs({"aiokafka": logging.CRITICAL})  # it reports each try to reach a broker that is away
     failpoints.arm(os.environ)
     try:

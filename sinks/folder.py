@@ -148,7 +148,7 @@ class FolderStore:
 
     def _path(self, key: str) -> Path:
         path = self._root / key
-        if ".." in path.parts or not path.is_relative_to(self._root):
+        if ".." in Path(key).parts or not path.is_relative_to(self._root):
             raise ValueError(f"key {key!r} leads out of the lake {self._root}")
         return path
 

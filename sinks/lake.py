@@ -11,6 +11,7 @@ import boto3
 import orjson
 from botocore.exceptions import BotoCoreError
 
+from sinks.patience import PatientReads
 from sinks.store import Store, open_store
 from streams.variables import text
 
@@ -33,7 +34,7 @@ class Lake:
     region: str = "us-east-1"
 
     def store(self) -> Store:
-        """Open the lake; NoStackError when its URL or its endpoint is none."""
+        """Open the lake for a command; NoStackError when its URL or its endpoint is none."""
         session = None
         try:
             if self.access_key:
@@ -42,7 +43,7 @@ class Lake:
                     aws_secret_access_key=self.secret_key,
                     region_name=self.region,
                 )
-            return open_store(self.url, self.s3_endpoint, session)
+            return PatientReads(open_store(self.url, self.s3_endpoint, session))
         except (BotoCoreError, ValueError) as error:
             raise NoStackError(str(error)) from error
 

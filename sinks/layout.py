@@ -68,10 +68,7 @@ async def settle_layout(
 
 
 async def recorded_day_rule(store: Store) -> DayRule | None:
-    """Return the rule of a lake's days; None when it has no layout, or one that does not say.
-
-    For commands: StoreUnavailable when the lake does not answer, as somebody waits.
-    """
+    """Return the rule of a lake's days; None when it has no layout, or one that does not say."""
     found = await store.get(LAYOUT_KEY)
     rule = orjson.loads(found.body).get(_DAY_RULE) if found else None
     if rule is not None and rule not in DAY_RULES:

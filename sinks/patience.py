@@ -1,18 +1,22 @@
-"""How often to come back to a store that does not answer: without limit, at growing intervals."""
+"""How often to come back to a store that does not answer: stages for ever, commands for a while; intervals grow."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar, TypeVarTuple
 
 import structlog
 
 from sinks import metrics
-from sinks.store import StoreUnavailable
+from sinks.store import Stat, Store, StoredObject, StoreUnavailable
 
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 5.0
+#: Somebody waits for a command.
+COMMANDS_WAIT_S: Final = 15.0
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -39,11 +43,40 @@ class Patience:
         await asyncio.sleep(wait)
 
 
-async def patiently(call: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
-    """Return what a call that changes nothing returns, however often it has to be repeated."""
-    patience = Patience()
+async def patiently(call: Callable[[*Ts], Awaitable[T]], *args: *Ts, for_s: float = math.inf) -> T:
+    """Return what a call that changes nothing returns, however often it has to be repeated in so many seconds."""
+    patience, deadline = Patience(), time.monotonic() + for_s
     while True:
         try:
             return await call(*args)
         except StoreUnavailable as error:
+            if time.monotonic() >= deadline:
+                raise
             await patience.bear(error)
+
+
+class PatientReads:
+    """A store for commands: one answer among thousands that does not come ends nothing; writes are left as they are."""
+
+    def __init__(self, store: Store) -> None:
+        self._store: Final = store
+
+    async def get(self, key: str) -> StoredObject | None:
+        """Return the object, None when there is none."""
+        return await patiently(self._store.get, key, for_s=COMMANDS_WAIT_S)
+
+    async def head(self, key: str) -> Stat | None:
+        """Return what is known of the object, None when there is none."""
+        return await patiently(self._store.head, key, for_s=COMMANDS_WAIT_S)
+
+    async def keys(self, prefix: str) -> list[str]:
+        """Return the keys that begin with `prefix`, sorted."""
+        return await patiently(self._store.keys, prefix, for_s=COMMANDS_WAIT_S)
+
+    async def folders(self, prefix: str) -> list[str]:
+        """Return the folders right below `prefix`, sorted."""
+        return await patiently(self._store.folders, prefix, for_s=COMMANDS_WAIT_S)
+
+    async def put(self, key: str, body: bytes, metadata: Mapping[str, str], *, etag: str | None) -> str:
+        """Write a whole object; whether one that was not answered has happened is for its caller to find out."""
+        return await self._store.put(key, body, metadata, etag=etag)

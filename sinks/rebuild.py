@@ -95,7 +95,7 @@ class Rebuild:
         if young:
             await self._check_young(report)
         report("listing raw objects")
-        findings = await find_objects(self._sources(), wish.dt, dedupe=wish.reading.dedupe)
+        findings = await find_objects(await self._sources(), wish.dt, dedupe=wish.reading.dedupe)
         if young:
             await check_archive_is_whole(self._stack, findings.continuity, wish.dt)
         topic_ids = await daily_topic_ids(self._stack) if young else {}
@@ -143,11 +143,11 @@ class Rebuild:
             )
         await check_sinks_are_down(self._stack, report)
 
-    def _sources(self) -> list[Source]:
+    async def _sources(self) -> list[Source]:
         own = self._stack.lake
         sources = [Source(own.url, self._store, foreign=False)]
         for url in self._wish.sources:
-            source = source_of(url, own, self._store)
+            source = await source_of(url, own, self._store)
             # Naming the own lake asks for what the reference left in it.
             sources = [*(known for known in sources if known.url != source.url), source]
         return sources

@@ -7,15 +7,17 @@ are known by their day alone. A chunk that lies in two lakes is one chunk.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from sinks.keys import RAW, day_folder
 from sinks.lake import Lake, NoStackError
-from sinks.raw_days import FIRST_DAY, LAST_DAY, Continuity, RawHoleError, chunk_of
-from sinks.store import Store, StoreError
+from sinks.provenance import ChunkProvenance
+from sinks.raw_days import FIRST_DAY, LAST_DAY, Chunk, Continuity, RawHoleError, chunk_of
+from sinks.store import Store, StoreError, StoreRefused
 from streams.contract.days import shift_dt
 from streams.contract.topics import EVENTS
 
@@ -60,31 +62,27 @@ class Found(NamedTuple):
     metadata: Mapping[str, str]
 
 
-def source_of(url: str, own: Lake, own_store: Store) -> Source:
-    """Return the source that a --from names; in the own bucket with the own credentials, else as boto3 finds them."""
-    parts, home = urlsplit(url), urlsplit(own.url)
+async def source_of(url: str, own: Lake, own_store: Store) -> Source:
+    """Return the source that a --from names: a bucket of the own S3 server, or else as boto3 finds it."""
     if url.rstrip("/") == own.url.rstrip("/"):
         return Source(own.url, own_store, foreign=True)
-    if parts.scheme == "s3" and (parts.scheme, parts.netloc) == (home.scheme, home.netloc):
-        lake = Lake(
-            url=url,
-            s3_endpoint=own.s3_endpoint,
-            access_key=own.access_key,
-            secret_key=own.secret_key,
-            region=own.region,
-        )
-    else:
-        lake = Lake(url=url)
     try:
-        return Source(url, lake.store(), foreign=True)
+        if urlsplit(url).scheme == "s3" and (own.s3_endpoint or urlsplit(url).netloc == urlsplit(own.url).netloc):
+            near = replace(own, url=url).store()
+            with contextlib.suppress(StoreRefused):
+                await near.folders(RAW)
+                return Source(url, near, foreign=True)
+        return Source(url, Lake(url=url).store(), foreign=True)
     except NoStackError as error:
         raise NoSourceError(f"--from {error}") from error
+    except StoreError as error:
+        raise NoSourceError(f"--from {url} cannot be read: {error}") from error
 
 
 async def find_objects(sources: Sequence[Source], dt: str, *, dedupe: bool) -> Findings:
     """Return the raw objects that matter to a day, the reference's first, each in the order of deliveries."""
     foreign: list[tuple[str, Source, str]] = []
-    chunks: dict[tuple[str, str, int, int], tuple[Source, str, str]] = {}
+    chunks: list[tuple[Chunk, Source]] = []
     for source in sources:
         if source.foreign:
             await _check_source(source)
@@ -94,11 +92,11 @@ async def find_objects(sources: Sequence[Source], dt: str, *, dedupe: bool) -> F
                 chunk = chunk_of(key)
                 if chunk is not None:
                     if chunk.topic == EVENTS:
-                        chunks.setdefault((chunk.topic, chunk.topic8, chunk.partition, chunk.first), (source, key, day))
+                        chunks.append((chunk, source))
                 elif source.foreign and (dedupe or offset >= _FIRST_COUNTED):
                     foreign.append((day, source, key))
     wanted = [(source, key, day, True) for day, source, key in sorted(foreign, key=lambda found: (found[0], found[2]))]
-    wanted += [(*chunks[place], False) for place in sorted(chunks)]
+    wanted += [(source, chunk.key, chunk.dt, False) for chunk, source in sorted(chunks, key=lambda found: found[0])]
     return await _look(wanted)
 
 
@@ -132,10 +130,28 @@ async def _look(wanted: Sequence[tuple[Source, str, str, bool]]) -> Findings:
             raise RawHoleError(f"{key} was listed and is gone: does another program delete raw objects?")
         return Found(source, key, dt, foreign, stat.etag, stat.metadata)
 
-    found = await asyncio.gather(*(look(*one) for one in wanted))
+    found = _longest(await asyncio.gather(*(look(*one) for one in wanted)))
     continuity = Continuity()
     for one in found:
         chunk = chunk_of(one.key)
         if chunk is not None:
             continuity.see(chunk, one.metadata)
     return Findings(found, continuity)
+
+
+def _longest(found: Sequence[Found]) -> list[Found]:
+    """Leave out copies: of a chunk that lies in several lakes the longest counts, as one was copied while it grew."""
+    kept: dict[tuple[str, str, int, int], Found] = {}
+    for one in found:
+        chunk = chunk_of(one.key)
+        if chunk is None:
+            continue
+        other = kept.setdefault(chunk[:4], one)
+        if _last(one) > _last(other):
+            kept[chunk[:4]] = one
+    longest = {id(one) for one in kept.values()}
+    return [one for one in found if chunk_of(one.key) is None or id(one) in longest]
+
+
+def _last(found: Found) -> int:
+    return ChunkProvenance.decode(found.key, found.metadata).last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import logging
@@ -34,6 +35,10 @@ log = structlog.get_logger()
 
 def main() -> int:
     """Run a worker; return its exit code."""
+    argparse.ArgumentParser(
+        prog="python -m streams",
+        description="Fold raw events into totals; variables say how: streams/settings.py, docs/brokers.md.",
+    ).parse_args()
     configure_logs(dict.fromkeys(("aiokafka", "faust", "mode"), logging.WARNING))
     failpoints.arm(os.environ)
     try:

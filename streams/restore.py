@@ -27,8 +27,8 @@ async def committed_reader(brokers: Address) -> AsyncIterator[AIOKafkaConsumer]:
         max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
         fetch_max_wait_ms=100,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         yield consumer
     finally:
         await consumer.stop()

@@ -125,6 +125,16 @@ async def test_after_a_refold_smaller_values_count(producer: AIOKafkaProducer, b
         await until(lambda: videos(reader)(wanted), WITHIN_S)
 
 
+@pytest.mark.parametrize("generation", [None, b"", b"one", b"9" * 5_000])
+async def test_a_row_of_no_generation_is_passed_over(producer: AIOKafkaProducer, broker, group_prefix, generation):
+    async with producer.transaction():
+        await send(producer, VIDEO, "odd", [9, 0, 0, 0], shards=3, headers=[("generation", generation)])
+        await send(producer, VIDEO, "a", [1, 0, 0, 0], shards=3)
+    async with running(DailyReader(broker, group_prefix, 100)) as reader:
+        assert await reader.ready(WITHIN_S)
+        assert await videos(reader)({"a": 1})
+
+
 async def test_nobody_looks_so_nothing_is_read(producer: AIOKafkaProducer, broker, group_prefix, monkeypatch):
     async with producer.transaction():
         await send(producer, VIDEO, "a", [1, 0, 0, 0], shards=3)

@@ -51,6 +51,17 @@ async def test_another_bucket_is_read_with_the_credentials_of_the_environment(la
     assert (outcome.events, outcome.objects) == (3, 1)
 
 
+async def test_another_bucket_of_the_own_server_needs_no_environment(lake, s3, tmp_path, monkeypatch):
+    other = s3.bucket()
+    boto3.client("s3").put_object(Bucket=other, Key="raw/2026/01/05/08/delivery", Body=b"{}")
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+
+    outcome = await rebuild(tmp_path, DAYS[0], f"s3://{other}", lake=lake)
+
+    assert outcome.objects == 1
+
+
 async def test_a_bucket_that_is_not_there_is_named(lake, tmp_path):
     with pytest.raises(NoSourceError, match="not-there"):
         await rebuild(tmp_path, DAYS[0], "s3://not-there", lake=lake)

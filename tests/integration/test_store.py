@@ -213,3 +213,11 @@ async def test_a_folder_holds_plain_files_and_keeps_its_own_out_of_sight(tmp_pat
 async def test_a_key_cannot_leave_the_folder(tmp_path):
     with pytest.raises(ValueError, match="leads out"):
         await FolderStore(tmp_path / "lake").put("../x", b"", {}, etag=None)
+
+
+async def test_a_folder_may_be_named_by_way_of_its_neighbour(tmp_path):
+    store = FolderStore(tmp_path / "here" / ".." / "lake")
+    await store.put(KEY, b"one", {}, etag=None)
+
+    assert await store.keys("") == [KEY]
+    assert (tmp_path / "lake" / KEY).read_bytes() == b"one"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from deploy.local import endpoints
-from deploy.local.ports import free_port
+from deploy.local.children import GATEWAY_METRICS_PORT, GATEWAY_PORT, KAFKA_PORT, S3_PORT
+from deploy.local.ports import LOOPBACK, free_port
 from tests.integration.standin_stacks import Start, start_fixture  # noqa: F401 - the fixture
 
 
@@ -31,6 +36,19 @@ def test_two_stacks_run_side_by_side(start: Start) -> None:
     assert set(second.states().values()) == {"ready"}
 
 
+@pytest.fixture
+def usual_ports_taken() -> Iterator[None]:
+    """Nobody gets the ports that every stack would like: another test's stack might, while one of ours is down."""
+    with contextlib.ExitStack() as sockets:
+        for port in (GATEWAY_PORT, GATEWAY_METRICS_PORT, KAFKA_PORT, S3_PORT):
+            taken = sockets.enter_context(socket.socket())
+            with contextlib.suppress(OSError):  # another stack has it
+                taken.bind((LOOPBACK, port))
+                taken.listen()
+        yield
+
+
+@pytest.mark.usefixtures("usual_ports_taken")
 def test_ports_are_kept_by_the_next_start(start: Start) -> None:
     first = start().await_ready()
     before = endpoints.read(first.data_dir)

@@ -39,6 +39,8 @@ FIRING = {
 }
 #: Series of a stack that is well.
 QUIET = {
+    'watchtime_ready{stage="gateway"}': "1x2300",
+    'watchtime_ready{stage="streams"}': "1x2300",
     'watchtime_ready{stage="sinks"}': "1x2300",
     'watchtime_streams_lag_records{partition="1"}': "500x2300",
     'watchtime_sinks_dirty_seconds{topic="t"}': "10x2300",
@@ -121,6 +123,11 @@ def test_each_rule_fires_when_it_should_and_none_when_all_is_well(promtool, tmp_
             {"interval": "1m", "input_series": [{"series": series, "values": values}], "promql_expr_test": asked}
         )
     quiet = [{"series": series, "values": values} for series, values in QUIET.items()]
+    for stage in ("gateway", "streams", "sinks"):
+        missed = f'ALERTS{{alertname="StageNotReady",stage="{stage}",alertstate="firing"}}'
+        others = [one for one in quiet if one["series"] != f'watchtime_ready{{stage="{stage}"}}']
+        asked = [{"expr": f"count({missed})", "eval_time": "59m", "exp_samples": [{"labels": "{}", "value": 1}]}]
+        cases.append({"interval": "1m", "input_series": others, "promql_expr_test": asked})
     nothing = {"expr": 'ALERTS{alertstate="firing"}', "eval_time": "2299m", "exp_samples": []}
     cases.append({"interval": "1m", "input_series": quiet, "promql_expr_test": [nothing]})
     (tmp_path / "alerts.yml").write_text(ALERTS.read_text())

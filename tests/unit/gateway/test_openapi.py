@@ -43,6 +43,9 @@ async def test_the_document_is_served_and_has_every_path(gateway: Gateway):
         document = json.loads(await response.text())
 
     assert document["openapi"].startswith("3.1")
-    assert {"/ingest", "/enroll", "/health", "/ready", "/openapi.json", "/live", "/api/daily", "/api/days"} == set(
-        document["paths"]
-    )
+    assert {path: {*methods} for path, methods in document["paths"].items()} == {
+        "/": {"get"},
+        "/ingest": {"post", "options"},
+        "/enroll": {"post", "options"},
+        **{path: {"get"} for path in ("/health", "/ready", "/openapi.json", "/live", "/api/daily", "/api/days")},
+    }

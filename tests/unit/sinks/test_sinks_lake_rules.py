@@ -7,9 +7,10 @@ import asyncio
 import orjson
 import pytest
 
+from sinks import patience
 from sinks.keys import LAYOUT_KEY
 from sinks.layout import LayoutError, recorded_day_rule, settle_layout
-from sinks.patience import LONGEST_WAIT_S, patiently, wait_s
+from sinks.patience import LONGEST_WAIT_S, PatientReads, patiently, wait_s
 from sinks.provenance import ChunkProvenance, FileProvenance, ForeignObjectError, Totals
 from sinks.store import MemoryStore, StoreRefused, StoreUnavailable
 from tests.bad_stores import FailTimes, UnreliableStore
@@ -182,6 +183,37 @@ async def test_a_layout_of_a_later_version_is_not_guessed_at():
 )
 def test_waits_grow_up_to_a_bound(failures, seconds):
     assert wait_s(failures) == pytest.approx(seconds)
+
+
+class Shaky(MemoryStore):
+    """A store whose first answers do not come."""
+
+    failures = 2
+
+    async def head(self, key):
+        self.failures -= 1
+        if self.failures >= 0:
+            raise StoreUnavailable("503")
+        return await super().head(key)
+
+
+async def test_a_command_bears_answers_that_do_not_come():
+    store = Shaky()
+    await store.put("key", b"", {"n": "1"}, etag=None)
+
+    stat = await PatientReads(store).head("key")
+
+    assert stat is not None
+    assert stat.metadata == {"n": "1"}
+
+
+async def test_a_command_does_not_wait_for_ever(monkeypatch):
+    monkeypatch.setattr(patience, "COMMANDS_WAIT_S", 0.1)
+    store = Shaky()
+    store.failures = 10**9
+
+    with pytest.raises(StoreUnavailable, match="503"):
+        await PatientReads(store).head("key")
 
 
 async def test_a_store_that_refuses_is_not_asked_again():
