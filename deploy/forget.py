@@ -172,10 +172,13 @@ def _alone(data_dir: Path, report: Report) -> Iterator[None]:
     """Wait until no other command forgets in this folder: two would make two keys, and two ids of one client."""
     folder = data_dir / "forget"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "lock").open("wb") as file:
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
         report("waiting for another forget to end")
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)
 
 
 class Journal:
