@@ -38,7 +38,11 @@ def to_json(names: list[str], rows: Iterable[tuple[Any, ...]]) -> str:
 
 
 def _json_cell(value: object) -> object:
-    """Return a value, as text when it is an integer that most readers of JSON would round."""
+    """Return a value whose integers beyond 64 bits, which few readers of JSON take, are text."""
+    if isinstance(value, list | tuple):
+        return [_json_cell(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _json_cell(one) for name, one in value.items()}
     return str(value) if isinstance(value, int) and not INT64_MIN <= value <= INT64_MAX else value
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -56,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(importlib.import_module(COMMANDS[args.command].module).run(args))
     except DeployError as error:
+        if getattr(args, "json", False):
+            print(json.dumps({"error": str(error)}), flush=True)  # noqa: T201 - for programs
         print(f"watchtime {args.command}: {error}", file=sys.stderr)  # noqa: T201 - the command's voice
         return 1
     except KeyboardInterrupt:

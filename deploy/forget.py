@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         return NOT_WANTED
     try:
         stack = Stack.of(Path(args.data_dir), os.environ)
-        with reporting("forget") as report, _alone(Path(args.data_dir), report):
+        with reporting("forget") as report, _alone(Path(args.data_dir)):
             done = asyncio.run(forget(stack, Path(args.data_dir), client_id, args.wait, report))
     except ERRORS as error:
         why = f"{error}\nnot finished: when that is mended, run the same command again, it goes on from here"
@@ -168,14 +168,17 @@ async def _settle(stack: Stack, deadline: float, report: Report) -> bool:
 
 
 @contextlib.contextmanager
-def _alone(data_dir: Path, report: Report) -> Iterator[None]:
+def _alone(data_dir: Path) -> Iterator[None]:
     """Wait until no other command forgets in this folder: two would make two keys, and two ids of one client."""
     folder = data_dir / "forget"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        report("waiting for another forget to end")
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.stderr.write("forget: waits for another forget in this folder to end\n")
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)

@@ -151,6 +151,8 @@ def _follow(messages: Iterable[dict[str, Any]], args: argparse.Namespace, lines:
 
 def _tell(message: dict[str, Any], args: argparse.Namespace, lines: ChildLines) -> None:
     if "error" in message:
+        if args.json:
+            print(orjson.dumps({"error": message["error"]}).decode(), flush=True)  # noqa: T201 - for programs
         lines.text(f"watchtime up: {message['error']}")
     elif "ready" in message:
         if args.json:

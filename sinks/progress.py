@@ -36,6 +36,7 @@ def reporting(title: str) -> Iterator[Report]:
 
 def agreed(question: str) -> bool:
     """Ask on standard error, as standard output may go to a program; anything but yes is no."""
+    sys.stdout.flush()  # what the question is about
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

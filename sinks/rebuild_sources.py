@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from sinks.keys import RAW, day_folder
 from sinks.lake import Lake, NoStackError
-from sinks.provenance import ChunkProvenance
+from sinks.provenance import ChunkProvenance, ForeignObjectError
 from sinks.raw_days import FIRST_DAY, LAST_DAY, Chunk, Continuity, RawHoleError, chunk_of
 from sinks.store import Store, StoreError, StoreRefused
 from streams.contract.days import shift_dt
@@ -67,7 +67,8 @@ async def source_of(url: str, own: Lake, own_store: Store) -> Source:
     if url.rstrip("/") == own.url.rstrip("/"):
         return Source(own.url, own_store, foreign=True)
     try:
-        if urlsplit(url).scheme == "s3" and (own.s3_endpoint or urlsplit(url).netloc == urlsplit(own.url).netloc):
+        parts, home = urlsplit(url), urlsplit(own.url)
+        if parts.scheme == home.scheme == "s3" and (own.s3_endpoint or parts.netloc == home.netloc):
             near = replace(own, url=url).store()
             with contextlib.suppress(StoreRefused):
                 await near.folders(RAW)
@@ -154,4 +155,8 @@ def _longest(found: Sequence[Found]) -> list[Found]:
 
 
 def _last(found: Found) -> int:
-    return ChunkProvenance.decode(found.key, found.metadata).last
+    """Return a chunk's last offset; one of a copy that lost its metadata is not known, and any other copy is better."""
+    try:
+        return ChunkProvenance.decode(found.key, found.metadata).last
+    except ForeignObjectError:
+        return -1

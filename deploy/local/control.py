@@ -63,6 +63,8 @@ async def _obey(supervisor: Supervisor, request: dict[str, Any], say: Any) -> di
                 return {"done": True, "children": [keeper.describe() for keeper in keepers]}
             case "start":
                 await supervisor.start(supervisor.with_needs(keepers))
+                if supervisor.stopping.is_set():
+                    return {"error": "the stack is being stopped"}
             case "stop":
                 await supervisor.stop(keepers)
             case "shutdown":

@@ -115,12 +115,20 @@ def test_promtool_takes_the_rules(promtool):
 
 def test_each_rule_fires_when_it_should_and_none_when_all_is_well(promtool, tmp_path):
     cases = []
+    ready = [{"series": series, "values": "1x2300"} for series in QUIET if series.startswith("watchtime_ready")]
     for name, (series, values) in FIRING.items():
         minutes = {"NightNotTold": 299, "NightMissing": 2_299}.get(name, 59)
         asked = [{"expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}}) > 0', "eval_time": f"{minutes}m"}]
         asked[0]["exp_samples"] = [{"labels": "{}", "value": 1}]
         cases.append(
-            {"interval": "1m", "input_series": [{"series": series, "values": values}], "promql_expr_test": asked}
+            {
+                "interval": "1m",
+                "input_series": [
+                    {"series": series, "values": values},
+                    *(one for one in ready if one["series"] != series),
+                ],
+                "promql_expr_test": asked,
+            }
         )
     quiet = [{"series": series, "values": values} for series, values in QUIET.items()]
     for stage in ("gateway", "streams", "sinks"):

@@ -42,3 +42,14 @@ async def test_of_two_copies_the_longer_one_counts_and_of_equal_ones_the_own(own
 
     assert found.source.url == ("file:///there" if other > own else "file:///here")
     assert ChunkProvenance.decode(found.key, found.metadata).last == 9
+
+
+async def test_a_copy_without_metadata_stands_behind_one_that_has_them() -> None:
+    here, there = Place("file:///here", foreign=False), Place("file:///there", foreign=True)
+    await here.store.put(KEY, b"copied by a tool that leaves metadata out", {}, etag=None)
+    await there.put(4)
+
+    sources = [Source(place.url, place.store, place.foreign) for place in (here, there)]
+    (found,) = (await find_objects(sources, DT, dedupe=False)).objects
+
+    assert found.source.url == "file:///there"
