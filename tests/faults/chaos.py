@@ -28,6 +28,7 @@ STREAM_PLACES = (
     "in-assignment",
     "in-revocation",
 )
+_SELDOM = ("after-fence", "in-restore", "in-sums-restore", "in-assignment", "in-revocation")
 SINK_PLACES = ("before-put", "after-put", "before-raw-put", "after-raw-put")
 #: How long a stopped process sleeps: beyond its session, and beyond its transaction.
 STOP_S = SESSION_MS / 1_000 + 3
@@ -50,6 +51,8 @@ class Chaos:
         #: Each of them comes once before any is drawn by chance.
         self._pairs = pick.sample(sorted(world.proxies), len(world.proxies))
         self._s3_faults = pick.sample(S3_FAULTS, len(S3_FAULTS))
+        self._stream_places = pick.sample(STREAM_PLACES, len(STREAM_PLACES))
+        self._sink_places = pick.sample(SINK_PLACES, len(SINK_PLACES))
         self._faults: list[tuple[int, Callable[[], Awaitable[None]]]] = [
             (30, self.kill_worker),
             (15, self.kill_sinks),
@@ -72,9 +75,10 @@ class Chaos:
         return ended + self.done["kill_broker"] + self.done["kill_s3"]
 
     async def run(self, kills: int) -> None:
-        """Every kind of fault once, for each pair and refusal; then by weight until enough are killed."""
+        """Every kind of fault once, for each pair, refusal and place; then by weight until enough are killed."""
         first = [fault for _, fault in self._faults]
         first += [self.spoil_a_connection] * (len(self._pairs) - 1) + [self.spoil_s3] * (len(self._s3_faults) - 1)
+        first += [self.worker_failpoint] * (len(STREAM_PLACES) - 1) + [self.sinks_failpoint] * (len(SINK_PLACES) - 1)
         self._pick.shuffle(first)
         while first or self.kills < kills:
             weights = [weight for weight, _ in self._faults]
@@ -131,12 +135,16 @@ class Chaos:
     async def worker_failpoint(self) -> None:
         """Kill a worker; the next one ends itself at a place by chance."""
         part = self._one("streams")
-        part.failpoint = f"{self._pick.choice(STREAM_PLACES)}:{self._pick.randint(1, 12)}"
+        place = self._stream_places.pop() if self._stream_places else self._pick.choice(STREAM_PLACES)
+        # A worker comes by these a few times in its life, and by the others with every batch.
+        most = 3 if place in _SELDOM else 12
+        part.failpoint = f"{place}:{self._pick.randint(1, most)}"
         part.kill()
 
     async def sinks_failpoint(self) -> None:
         part = self._one("sinks")
-        part.failpoint = f"{self._pick.choice(SINK_PLACES)}:{self._pick.randint(1, 8)}"
+        place = self._sink_places.pop() if self._sink_places else self._pick.choice(SINK_PLACES)
+        part.failpoint = f"{place}:{self._pick.randint(1, 8)}"
         part.kill()
 
     async def stop_and_continue(self) -> None:
@@ -178,7 +186,9 @@ class Chaos:
         """Delay, cut, half-close or swallow what goes between one pair."""
         name = self._pairs.pop() if self._pairs else self._pick.choice(sorted(self._world.proxies))
         proxy = self._world.proxies[name]
-        how = self._pick.choice(("delay", "cut", "half-close", "swallow", "refuse"))
+        # A produce request whose records were written and whose answer never comes is in every run.
+        kinds = ("delay", "cut", "half-close", "swallow", "refuse")
+        how = "swallow" if name == "gateway-kafka" and not self.done[f"swallow {name}"] else self._pick.choice(kinds)
         self.done[f"{how} {name}"] += 1
         if how == "cut":
             proxy.cut()

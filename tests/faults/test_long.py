@@ -75,6 +75,7 @@ async def test_kills_cuts_and_refusals_lose_nothing_and_count_nothing_twice(
         print("faults:", dict(sorted(chaos.done.items())))
         print("exit codes:", exit_codes(world))
         assert chaos.kills >= kills
+        assert tally.unclear_tries > 0
         assert tally.events == expected.events
         assert (lost, double) == (0, 0)
         assert proof.differences(expected, rows) == []
