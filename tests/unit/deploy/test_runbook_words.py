@@ -22,6 +22,13 @@ def test_each_alarm_has_a_section(rule: dict[str, str]):
     assert f"### {rule['alert']}\n" in RUNBOOK
 
 
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_each_alarm_says_what_to_type(rule: dict[str, str]):
+    section = RUNBOOK.partition(f"### {rule['alert']}\n")[2].partition("\n##")[0]
+
+    assert "```sh\n" in section
+
+
 def test_each_section_of_an_alarm_has_its_rule():
     sections = re.findall(r"^### (\w+)$", RUNBOOK, flags=re.MULTILINE)
 
