@@ -52,13 +52,20 @@ class Worker:
     """A `python -m streams`."""
 
     def __init__(
-        self, bootstrap_servers: str, group: str, log: Path, *, failpoint: str = "", **environ: object
+        self,
+        bootstrap_servers: str,
+        group: str,
+        log: Path,
+        *,
+        failpoint: str = "",
+        program: tuple[str, ...] = ("-m", "streams"),
+        **environ: object,
     ) -> None:
         self.metrics_port = free_port()
         self.log = log
         self._program = Program(
             name=log.stem,
-            command=[sys.executable, "-m", "streams"],
+            command=[sys.executable, *program],
             log=log,
             environ={
                 "PYTHONPATH": str(ROOT),

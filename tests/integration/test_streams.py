@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from streams.contract import topics
 from tests.clock import now_ms
@@ -136,6 +136,36 @@ async def test_a_worker_without_work_writes_nothing_but_a_marker_an_hour(
 
         # Of each partition the first marker, and the one with which a new owner begins its hour.
         assert await worker.metric('watchtime_streams_transactions_total{agent="watch.events"}') <= 8
+
+
+#: A worker whose hours last half a second.
+SHORT_HOURS = (
+    "-c",
+    "from streams import folding; folding._HOURLY_S = 0.5; from streams.__main__ import main; main()",
+)
+
+
+async def test_an_idle_partition_has_its_marker_written_again_each_hour(
+    fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
+) -> None:
+    """Or else compaction by time would take the marker, and the next worker would take the state for lost."""
+    server = await fresh_topics()
+    worker = Worker(server, group_prefix, tmp_path / "worker.log", **ALONE, program=SHORT_HOURS)
+    await worker.ready()
+
+    async def markers() -> dict[int, int]:
+        async with reader(server) as state:
+            ends = await state.end_offsets([TopicPartition(topics.STATE, p) for p in range(4)])
+        return {at.partition: end for at, end in ends.items()}
+
+    before = await markers()
+
+    async def all_written_twice() -> bool:
+        # A marker and the end of its transaction.
+        return all(end >= before[p] + 4 for p, end in (await markers()).items())
+
+    await until(all_written_twice, 30)
+    worker.kill()
 
 
 async def test_another_day_rule_on_the_same_state_is_refused(
