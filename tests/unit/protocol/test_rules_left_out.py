@@ -14,7 +14,7 @@ import pytest
 from sinks import day_files, worker
 from sinks.raw_objects import RawObjects
 from sinks.store import MemoryStore
-from streams import partition_state, totals
+from streams import clients, partition_state, totals
 from tests.unit.retention import test_retention
 from tests.unit.sinks import test_sinks_archive_lane, test_sinks_archive_lane_order, test_sinks_table_lane_order
 from tests.unit.streams import test_partition_state, test_totals
@@ -61,6 +61,14 @@ RULES = [
         ("event",),
     ),
     LeftOut(
+        "fold: a repeat counts once",
+        clients.Clients,
+        "is_first",
+        lambda *_: True,
+        test_partition_state.test_the_sums_are_those_of_the_plain_fold,
+        ("event",),
+    ),
+    LeftOut(
         "sums: a lower total stops the worker",
         totals,
         "_check_growth",
@@ -102,6 +110,13 @@ RULES = [
         "check_origin",
         nothing,
         ORDER.test_a_file_of_another_topic_id_is_not_touched,
+    ),
+    LeftOut(
+        "files: a rebuilt one is never overwritten",
+        day_files,
+        "_is_settled",
+        lambda _key, file, snapshot, _position: file.offset >= snapshot.offset,
+        ORDER.test_a_rebuilt_file_is_never_overwritten,
     ),
     LeftOut(
         "files: none beyond the topic's end",
