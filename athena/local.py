@@ -62,6 +62,8 @@ def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     """Return a connection in memory that has the lake's views."""
     connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
     connection.execute("SET TimeZone = 'UTC'")
+    # In a session that it takes for interactive DuckDB draws on standard output, where programs read the rows.
+    connection.execute("SET enable_progress_bar = false")
     base = _base(lake)
     if base.startswith("s3://"):
         _open_s3(connection, lake)

@@ -48,6 +48,8 @@ class Recount:
             # What does not fit spills into files there.
             self.connection.execute(f"SET memory_limit = '{_MEMORY}'")
         self.connection.execute("SET TimeZone = 'UTC'")
+        # In a session that it takes for interactive DuckDB draws on standard output, where programs read an answer.
+        self.connection.execute("SET enable_progress_bar = false")
 
     def close(self) -> None:
         """Release the database."""
