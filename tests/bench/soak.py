@@ -6,7 +6,7 @@ Ends with 0 when nothing grew from the second quarter to the last one and `recon
     python -m tests.bench.soak [--minutes 20] [--rate 8000] [--clients 1000]
 
 Half of the peak rate is meant: on two cores, with broker, generator and all stages on them, a stack kept up with 14,000
-events a second in POSTs of 1 to 50 (nothing unfolded at the end, p99 373 ms), and not with many more.
+events a second in POSTs of 1 to 50 (nothing unfolded at the end, p99 373 ms); more was not tried.
 """
 
 from __future__ import annotations
