@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -131,27 +132,15 @@ async def _look(wanted: Sequence[tuple[Source, str, str, bool]]) -> Findings:
             raise RawHoleError(f"{key} was listed and is gone: does another program delete raw objects?")
         return Found(source, key, dt, foreign, stat.etag, stat.metadata)
 
-    found = _longest(await asyncio.gather(*(look(*one) for one in wanted)))
-    continuity = Continuity()
-    for one in found:
-        chunk = chunk_of(one.key)
-        if chunk is not None:
-            continuity.see(chunk, one.metadata)
-    return Findings(found, continuity)
-
-
-def _longest(found: Sequence[Found]) -> list[Found]:
-    """Leave out copies: of a chunk that lies in several lakes the longest counts, as one was copied while it grew."""
-    kept: dict[tuple[str, str, int, int], Found] = {}
-    for one in found:
-        chunk = chunk_of(one.key)
-        if chunk is None:
-            continue
-        other = kept.setdefault(chunk[:4], one)
-        if _last(one) > _last(other):
-            kept[chunk[:4]] = one
-    longest = {id(one) for one in kept.values()}
-    return [one for one in found if chunk_of(one.key) is None or id(one) in longest]
+    found = await asyncio.gather(*(look(*one) for one in wanted))
+    continuity, objects = Continuity(), [one for one in found if one.foreign]
+    chunks = ((chunk, one) for one in found if (chunk := chunk_of(one.key)))
+    # Copies of a chunk stand side by side; the longest counts, as another may have been made while it grew.
+    for _, copies in groupby(chunks, key=lambda each: each[0][:4]):
+        chunk, longest = max(copies, key=lambda each: _last(each[1]))
+        continuity.see(chunk, longest.metadata)
+        objects.append(longest)
+    return Findings(objects, continuity)
 
 
 def _last(found: Found) -> int:

@@ -7,7 +7,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from tests.faults.progress import Progress
 from tests.faults.proxy import S3_FAULTS
@@ -37,6 +37,21 @@ STAY_S = 10.0
 RECOVERED_WITHIN_S = 60.0
 
 
+class Deck:
+    """Deals each of its cards once, in an order by chance, before any comes again."""
+
+    def __init__(self, cards: Iterable[str], pick: random.Random) -> None:
+        self._cards = sorted(cards)
+        self._left = pick.sample(self._cards, len(self._cards))
+        self._pick = pick
+
+    def __len__(self) -> int:
+        return len(self._cards)
+
+    def deal(self) -> str:
+        return self._left.pop() if self._left else self._pick.choice(self._cards)
+
+
 class Chaos:
     """Runs faults one after the other until enough processes were killed."""
 
@@ -48,11 +63,8 @@ class Chaos:
         self._progress = progress
         self._pick = pick
         self._guests = 0
-        #: Each of them comes once before any is drawn by chance.
-        self._pairs = pick.sample(sorted(world.proxies), len(world.proxies))
-        self._s3_faults = pick.sample(S3_FAULTS, len(S3_FAULTS))
-        self._stream_places = pick.sample(STREAM_PLACES, len(STREAM_PLACES))
-        self._sink_places = pick.sample(SINK_PLACES, len(SINK_PLACES))
+        self._pairs, self._s3_faults = Deck(world.proxies, pick), Deck(S3_FAULTS, pick)
+        self._stream_places, self._sink_places = Deck(STREAM_PLACES, pick), Deck(SINK_PLACES, pick)
         self._faults: list[tuple[int, Callable[[], Awaitable[None]]]] = [
             (30, self.kill_worker),
             (15, self.kill_sinks),
@@ -78,7 +90,8 @@ class Chaos:
         """Every kind of fault once, for each pair, refusal and place; then by weight until enough are killed."""
         first = [fault for _, fault in self._faults]
         first += [self.spoil_a_connection] * (len(self._pairs) - 1) + [self.spoil_s3] * (len(self._s3_faults) - 1)
-        first += [self.worker_failpoint] * (len(STREAM_PLACES) - 1) + [self.sinks_failpoint] * (len(SINK_PLACES) - 1)
+        first += [self.worker_failpoint] * (len(self._stream_places) - 1)
+        first += [self.sinks_failpoint] * (len(self._sink_places) - 1)
         self._pick.shuffle(first)
         while first or self.kills < kills:
             weights = [weight for weight, _ in self._faults]
@@ -135,7 +148,7 @@ class Chaos:
     async def worker_failpoint(self) -> None:
         """Kill a worker; the next one ends itself at a place by chance."""
         part = self._one("streams")
-        place = self._stream_places.pop() if self._stream_places else self._pick.choice(STREAM_PLACES)
+        place = self._stream_places.deal()
         # A worker comes by these a few times in its life, and by the others with every batch.
         most = 3 if place in _SELDOM else 12
         part.failpoint = f"{place}:{self._pick.randint(1, most)}"
@@ -143,8 +156,7 @@ class Chaos:
 
     async def sinks_failpoint(self) -> None:
         part = self._one("sinks")
-        place = self._sink_places.pop() if self._sink_places else self._pick.choice(SINK_PLACES)
-        part.failpoint = f"{place}:{self._pick.randint(1, 8)}"
+        part.failpoint = f"{self._sink_places.deal()}:{self._pick.randint(1, 8)}"
         part.kill()
 
     async def stop_and_continue(self) -> None:
@@ -184,7 +196,7 @@ class Chaos:
 
     async def spoil_a_connection(self) -> None:
         """Delay, cut, half-close or swallow what goes between one pair."""
-        name = self._pairs.pop() if self._pairs else self._pick.choice(sorted(self._world.proxies))
+        name = self._pairs.deal()
         proxy = self._world.proxies[name]
         # A produce request whose records were written and whose answer never comes is in every run.
         kinds = ("delay", "cut", "half-close", "swallow", "refuse")
@@ -206,7 +218,7 @@ class Chaos:
 
     async def spoil_s3(self) -> None:
         proxy = self._world.s3_proxy
-        proxy.fault = self._s3_faults.pop() if self._s3_faults else self._pick.choice(S3_FAULTS)
+        proxy.fault = self._s3_faults.deal()
         proxy.share = self._pick.choice((0.5, 1.0))
         self.done[f"s3 {proxy.fault}"] += 1
         await asyncio.sleep(self._pick.uniform(3, 8))

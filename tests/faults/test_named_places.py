@@ -9,6 +9,7 @@ import pytest
 from sinks.folder import FolderStore
 from streams.contract.days import dt_of_ms
 from streams.contract.rows import VIDEO
+from streams.failpoints import KILLED
 from tests.clock import now_ms
 from tests.faults.chaos import SINK_PLACES, STREAM_PLACES
 from tests.integration.sinks_processes import processes_fixture, watch_ms  # noqa: F401 - the fixture
@@ -17,7 +18,6 @@ from tests.servers import FreshTopics
 from tests.sinks_stage import line, publisher, raw_lines, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-KILLED = 137
 
 
 @pytest.mark.parametrize("place", STREAM_PLACES)

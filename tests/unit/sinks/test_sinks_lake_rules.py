@@ -185,21 +185,10 @@ def test_waits_grow_up_to_a_bound(failures, seconds):
     assert wait_s(failures) == pytest.approx(seconds)
 
 
-class Shaky(MemoryStore):
-    """A store whose first answers do not come."""
-
-    failures = 2
-
-    async def head(self, key):
-        self.failures -= 1
-        if self.failures >= 0:
-            raise StoreUnavailable("503")
-        return await super().head(key)
-
-
 async def test_a_command_bears_answers_that_do_not_come():
-    store = Shaky()
+    store = UnreliableStore(MemoryStore())
     await store.put("key", b"", {"n": "1"}, etag=None)
+    store.before_read = FailTimes(2)
 
     stat = await PatientReads(store).head("key")
 
@@ -209,8 +198,8 @@ async def test_a_command_bears_answers_that_do_not_come():
 
 async def test_a_command_does_not_wait_for_ever(monkeypatch):
     monkeypatch.setattr(patience, "COMMANDS_WAIT_S", 0.1)
-    store = Shaky()
-    store.failures = 10**9
+    store = UnreliableStore(MemoryStore())
+    store.before_read = FailTimes(10**9)
 
     with pytest.raises(StoreUnavailable, match="503"):
         await PatientReads(store).head("key")
