@@ -43,7 +43,7 @@ test: install node_modules/.package-lock.json ## install what tests need and run
 	$(BIN)/pytest tests/faults tests/integration tests/e2e tests/unit -m 'not slow' --numprocesses 3 --dist loadfile \
 	  --no-loadscope-reorder --durations=20 $(ARGS)
 
-check: install ## what a change must pass before tests: ruff, format, mypy
+check: install check-extension ## what a change must pass before tests: ruff, format, mypy, the extension's checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -70,6 +70,7 @@ class Group:
         self._held: dict[TopicPartition, _Held] = {}
         self._joined = False
         self._failure: BaseException | None = None
+        self._failed = asyncio.Event()
         self._consumer: AIOKafkaConsumer
         self._leaving: asyncio.Task[None]
 
@@ -94,7 +95,7 @@ class Group:
                 return
             committer = asyncio.create_task(self._keep_committing())
             try:
-                await self._poll(stop, committer)
+                await self._poll(stop)
                 await self._let_go(flush=True, within_s=FLUSH_S)
             finally:
                 committer.cancel()
@@ -107,17 +108,24 @@ class Group:
             self._leaving = asyncio.create_task(self._consumer.stop())
             await asyncio.wait({self._leaving}, timeout=LEAVE_S)
 
-    async def _poll(self, stop: asyncio.Event, committer: asyncio.Task[None]) -> None:
-        while not stop.is_set():
+    async def _poll(self, stop: asyncio.Event) -> None:
+        """Feed the lanes until `stop` is set; raises what went wrong.
+
+        Both end the wait for records itself: once aiokafka has given an assignment up it waits for the next one
+        without limit, and a member that was replaced while it slept joins no more.
+        """
+        with contextlib.suppress(StoppedError):
+            await unless_stopped(stop, unless_stopped(self._failed, self._feed()))
+        if self._failure:
+            raise self._failure
+
+    async def _feed(self) -> None:
+        while True:
             fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=MAX_RECORDS)
             for partition, held in list(self._held.items()):
                 if held.located:
                     held.lane.feed(fetched.get(partition, ()), await self._consumer.position(partition))
                     self._throttle(partition, held)
-            if committer.done():
-                committer.result()
-            if self._failure:
-                raise self._failure
 
     def _throttle(self, partition: TopicPartition, held: _Held) -> None:
         if held.lane.full != held.paused:
@@ -153,6 +161,7 @@ class Group:
     def fail(self, error: BaseException) -> None:
         """Note what ends the process; the first failure is the one to tell."""
         self._failure = self._failure or error
+        self._failed.set()
 
     def _new(self, partition: TopicPartition) -> _Held:
         return _Held(self._make_lane(partition))
@@ -177,7 +186,7 @@ class Group:
                     log.warning("reading again", topic=partition.topic, partition=partition.partition, why=str(why))
                 else:
                     return
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the poll loop raises it
+        except Exception as error:  # noqa: BLE001 -- whatever it is, `_poll` raises it
             self.fail(error)
 
     async def _let_go(self, *, flush: bool, within_s: float) -> None:
@@ -204,16 +213,22 @@ class Group:
             held.task, held.located = None, False
 
     async def _keep_committing(self) -> None:
-        while True:
-            await asyncio.sleep(_COMMIT_S)
-            for partition, held in self._held.items():
-                if held.located and (end := self._consumer.last_stable_offset(partition)) is not None:
-                    held.lane.observe(max(0, end - await self._consumer.position(partition)))
-            # Between two assignments the group may know this member no more. aiokafka takes the refusal of a commit as
-            # news about the membership that it is just asking for, and asks again: commits that go on would make it
-            # ask for ever.
-            if self._joined:
-                await self._commit()
+        try:
+            while True:
+                await asyncio.sleep(_COMMIT_S)
+                await self._observe()
+                # Between two assignments the group may know this member no more. aiokafka takes the refusal of a commit
+                # as news about the membership that it is just asking for, and asks again: commits that go on would make
+                # it ask for ever.
+                if self._joined:
+                    await self._commit()
+        except Exception as error:  # noqa: BLE001 -- as in `_hold`
+            self.fail(error)
+
+    async def _observe(self) -> None:
+        for partition, held in self._held.items():
+            if held.located and (end := self._consumer.last_stable_offset(partition)) is not None:
+                held.lane.observe(max(0, end - await self._consumer.position(partition)))
 
     async def _commit_last(self) -> None:
         try:

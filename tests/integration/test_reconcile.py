@@ -62,7 +62,7 @@ async def test_a_range_is_as_bad_as_its_worst_day(made: Made, capsys: pytest.Cap
     assert (found["drift"], found["untold"], found["to"]) == (1, 0, made.dt)
 
     (made.root / made.chunk_keys[-1]).unlink()
-    assert await asyncio.to_thread(made.run_days, "--from", shift_dt(made.dt, -20), "--json") == 2
+    assert await asyncio.to_thread(made.run_days, "--from", shift_dt(made.dt, -11), "--json") == 2
     found = json.loads(capsys.readouterr().out)
     assert found["untold"] == 10, "each day whose window reaches today"
     assert "in no raw object" in found["days"][-1]["error"]

@@ -89,10 +89,11 @@ async def test_nothing_is_dropped_under_settings_that_do_not_fit_the_topics(
         assert await consumer.topics() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "go",
     [
-        pytest.param(expire, id="expired", marks=pytest.mark.slow),
+        pytest.param(expire, id="expired"),
         pytest.param(lambda server: make_anew(server, topics.EVENTS), id="made anew"),
     ],
 )

@@ -94,6 +94,33 @@ async def test_of_two_workers_with_one_name_the_older_ends(fresh_topics, group_p
     assert newer.process.returncode is None
 
 
+async def test_a_worker_with_a_name_that_slept_longer_than_its_session_ends_and_may_be_started_again(
+    fresh_topics, group_prefix, tmp_path, processes
+):
+    """The group knows it no more and, asked by its name, calls it fenced: it must not wait for partitions for ever."""
+    broker = await fresh_topics(partitions=2)
+    store, dt = FolderStore(tmp_path / "lake"), dt_of_ms(now_ms())
+    sleepers = [{"SINKS_INSTANCE": name, "SINKS_SESSION_TIMEOUT_MS": "2000"} for name in ("one", "two")]
+    workers = [await processes(broker, group_prefix, **variables) for variables in sleepers]
+    rows = 0
+    async with publisher(broker) as publish:
+        for worker, variables in zip(workers, sleepers, strict=True):
+            await until(lambda: worker.has_said("ready"), "the worker holds its partitions")  # noqa: B023 - this turn's
+            for signal_, seconds in ((signal.SIGSTOP, 5), (signal.SIGCONT, 1)):
+                worker.send(signal_)
+                until_s = time.monotonic() + seconds
+                while time.monotonic() < until_s:
+                    rows += 1
+                    await publish.row(VIDEO, dt, "v", [rows, 0, 0, 0])
+                    await publish.events(rows % 2, [line(rows, now_ms())])
+                    await asyncio.sleep(0.05)
+
+            assert await worker.ended() == 70
+            assert "SINKS_INSTANCE" in worker.said()[-1]["why"]
+            await processes(broker, group_prefix, **variables)
+        await until(lambda: has_watch_ms(store, dt, rows), "those started again work")
+
+
 async def test_a_worker_that_wakes_up_after_it_lost_its_partitions_does_no_harm(
     fresh_topics, group_prefix, tmp_path, processes
 ):

@@ -56,6 +56,7 @@ async def test_daily_topics_hold_what_the_plain_fold_counts(  # noqa: PLR0913, P
         await assert_rows(server, group_prefix, rule, client_table=on)
 
 
+@pytest.mark.slow
 async def test_killed_workers_lose_nothing_and_count_nothing_twice(
     fresh_topics: FreshTopics, group_prefix: str, tmp_path: Path
 ) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from aiokafka import TopicPartition
 
 from sinks import metrics
@@ -30,6 +33,10 @@ class QuietConsumer:
 
     end_offsets = beginning_offsets
 
+    async def getmany(self, **_):
+        """Wait for an assignment, as aiokafka does without limit when its own task has ended."""
+        await asyncio.Event().wait()
+
 
 def figures(partition):
     labels = {"topic": partition.topic, "partition": str(partition.partition)}
@@ -50,3 +57,26 @@ async def test_a_partition_that_another_worker_took_leaves_no_figures_behind():
 
     assert (figures(HERE), figures(GONE)) == ([7, 0, 0], [None, None, None])
     await group._let_go(flush=False, within_s=1)
+
+
+@pytest.fixture(name="waiting")
+async def waiting_fixture():
+    """A group that waits for records without limit; what stops it."""
+    group, stop = Group(Settings(lake="file:///lake"), "tables", [CHANNEL.topic], lambda _: None), asyncio.Event()
+    group._consumer = QuietConsumer()
+    polling = asyncio.create_task(group._poll(stop))
+    await asyncio.sleep(0)
+    return group, stop, asyncio.wait_for(polling, 1)
+
+
+async def test_a_failure_is_raised_while_records_are_waited_for_without_limit(waiting):
+    group, _, polled = waiting
+    group.fail(ValueError("replaced"))
+    with pytest.raises(ValueError, match="replaced"):
+        await polled
+
+
+async def test_a_stop_ends_the_wait_for_records(waiting):
+    _, stop, polled = waiting
+    stop.set()
+    await polled
