@@ -101,6 +101,7 @@ class Group:
                 committer.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await committer
+            self._raise_failure()
             await self._commit_last()
         finally:
             await self._cancel_all()
@@ -111,16 +112,16 @@ class Group:
     async def _poll(self, stop: asyncio.Event) -> None:
         """Feed the lanes until `stop` is set; raises what went wrong.
 
-        Both end the wait for records itself: once aiokafka has given an assignment up it waits for the next one
+        A failure ends the wait for records itself: once aiokafka has given an assignment up it waits for the next one
         without limit, and a member that was replaced while it slept joins no more.
         """
         with contextlib.suppress(StoppedError):
-            await unless_stopped(stop, unless_stopped(self._failed, self._feed()))
-        if self._failure:
-            raise self._failure
+            await unless_stopped(self._failed, self._feed(stop))
+        self._raise_failure()
 
-    async def _feed(self) -> None:
-        while True:
+    async def _feed(self, stop: asyncio.Event) -> None:
+        # Where the listener has ended aiokafka's task, its consumer raises CancelledError.
+        while not (stop.is_set() or self._failed.is_set()):
             fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=MAX_RECORDS)
             for partition, held in list(self._held.items()):
                 if held.located:
@@ -134,6 +135,8 @@ class Group:
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """Take partitions. Nothing is awaited here: the group hears no heartbeats meanwhile."""
+        if self._failed.is_set():
+            return
         assigned = set(partitions)
         for partition in assigned:
             self._consumer.pause(partition)
@@ -162,6 +165,10 @@ class Group:
         """Note what ends the process; the first failure is the one to tell."""
         self._failure = self._failure or error
         self._failed.set()
+
+    def _raise_failure(self) -> None:
+        if self._failure:
+            raise self._failure
 
     def _new(self, partition: TopicPartition) -> _Held:
         return _Held(self._make_lane(partition))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError
 
 from sinks.archive import ArchiveLane
 from sinks.group import Group
 from sinks.raw_objects import RawObjects
-from sinks.store import MemoryStore
+from sinks.store import MemoryStore, StoreRefused
 from streams.contract.topics import ARCHIVE_GROUP, EVENTS
 from streams.topic_id import topic_ids
 from tests.clock import now_ms
@@ -62,4 +63,33 @@ async def test_between_two_assignments_nothing_is_committed(fresh_topics, group_
         group.assign([TopicPartition(EVENTS, 0)])
         await until(is_committed, "after the next assignment commits go on")
         stop.set()
+        await running
+
+
+class RefusingLane(ArchiveLane):
+    """An archive whose last object is refused."""
+
+    async def run(self):
+        await super().run()
+        raise StoreRefused("no more writes")
+
+
+async def test_a_stop_whose_last_writes_are_refused_is_no_clean_one(fresh_topics, group_prefix):
+    broker = await fresh_topics(partitions=1)
+    (topic_id,) = (await topic_ids(broker, [EVENTS])).values()
+    stop = asyncio.Event()
+
+    async def is_ready():
+        return group.ready
+
+    group = Group(
+        settings(broker, group_prefix),
+        ARCHIVE_GROUP,
+        [EVENTS],
+        lambda partition: RefusingLane(RawObjects(MemoryStore(), EVENTS, topic_id, partition.partition), 0.1),
+    )
+    running = asyncio.create_task(group.run(stop))
+    await until(is_ready, "the group has its partition")
+    stop.set()
+    with pytest.raises(StoreRefused, match="no more writes"):
         await running

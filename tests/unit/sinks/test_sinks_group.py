@@ -20,6 +20,12 @@ HERE, GONE = TopicPartition(CHANNEL.topic, 0), TopicPartition(CHANNEL.topic, 1)
 class QuietConsumer:
     """A consumer of an empty topic."""
 
+    def __init__(self):
+        self._woken = asyncio.Event()
+
+    def wake(self):
+        self._woken.set()
+
     def pause(self, _):
         """Do nothing."""
 
@@ -34,8 +40,11 @@ class QuietConsumer:
     end_offsets = beginning_offsets
 
     async def getmany(self, **_):
-        """Wait for an assignment, as aiokafka does without limit when its own task has ended."""
-        await asyncio.Event().wait()
+        """Wait for an assignment without limit, as aiokafka does when its own task has ended, or refuse to."""
+        if self._woken.is_set():
+            raise asyncio.CancelledError
+        await self._woken.wait()
+        return {}
 
 
 def figures(partition):
@@ -59,24 +68,18 @@ async def test_a_partition_that_another_worker_took_leaves_no_figures_behind():
     await group._let_go(flush=False, within_s=1)
 
 
-@pytest.fixture(name="waiting")
-async def waiting_fixture():
-    """A group that waits for records without limit; what stops it."""
-    group, stop = Group(Settings(lake="file:///lake"), "tables", [CHANNEL.topic], lambda _: None), asyncio.Event()
-    group._consumer = QuietConsumer()
-    polling = asyncio.create_task(group._poll(stop))
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_failure_is_raised_while_records_are_waited_for_without_limit(turns):
+    """Whether the wait then lasts for ever, or ends a few turns of the loop later and can begin no more."""
+    group, consumer = Group(Settings(lake="file:///lake"), "tables", [CHANNEL.topic], lambda _: None), QuietConsumer()
+    group._consumer = consumer
+    polling = asyncio.create_task(group._poll(asyncio.Event()))
     await asyncio.sleep(0)
-    return group, stop, asyncio.wait_for(polling, 1)
 
-
-async def test_a_failure_is_raised_while_records_are_waited_for_without_limit(waiting):
-    group, _, polled = waiting
     group.fail(ValueError("replaced"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    consumer.wake()
+
     with pytest.raises(ValueError, match="replaced"):
-        await polled
-
-
-async def test_a_stop_ends_the_wait_for_records(waiting):
-    _, stop, polled = waiting
-    stop.set()
-    await polled
+        await asyncio.wait_for(polling, 1)
