@@ -15,6 +15,7 @@ from rich.text import Text
 from athena.output import visible
 from streams.contract.keys import decode_daily_key
 from streams.contract.rows import CHANNEL, INGEST, TABLE_BY_TOPIC, VIDEO, Table
+from streams.ending import stop_consumer
 
 _TOP: Final = 8
 _NAME_WIDTH: Final = 28
@@ -99,7 +100,7 @@ class DailyReader:
 
     async def stop(self) -> None:
         """Disconnect."""
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def poll(self) -> None:
         """Take in what has arrived, waiting a little for something."""

@@ -24,13 +24,12 @@ from gateway.pipeline_health import HealthReader, Rate, partitions_of
 from streams.brokers import Address, BrokersError
 from streams.connect import client_options
 from streams.contract.topics import EVENTS, REJECTED, generation_of
+from streams.ending import check_goes_on, end, stop_consumer
 
 #: How long the topics are followed after the last look, seconds.
 FOLLOW_S: Final = 300.0
 _DAILY: Final = [table.topic for table in TABLES]
 _RETRY_S: Final = 2.0
-#: Longer than leaving the broker takes.
-_END_S: Final = 2.0
 _HEALTH_S: Final = 2.0
 _FETCH_MS: Final = 250
 _FETCH_RECORDS: Final = 1_000
@@ -90,7 +89,7 @@ class DailyReader(Reader):
         """Read while the application runs and somebody looks."""
         task = asyncio.create_task(self._keep())
         yield
-        await _end(task)
+        await end(task)
 
     async def _keep(self) -> None:
         while True:
@@ -136,9 +135,9 @@ class DailyReader(Reader):
             await self._read(consumer)
         finally:
             if health is not None:
-                await _end(health)
+                await end(health)
             await admin.close()
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         partitions = list(consumer.assignment())
@@ -148,6 +147,8 @@ class DailyReader(Reader):
         self._unreadable = 0
         while self._wanted():
             fetched = await consumer.getmany(timeout_ms=_FETCH_MS, max_records=_FETCH_RECORDS)
+            if not fetched:
+                check_goes_on(consumer)
             started_s = time.perf_counter()
             for at, records in fetched.items():
                 for record in records:
@@ -190,10 +191,3 @@ class DailyReader(Reader):
             reader.health.unreadable = self._unreadable
             self.health = reader.told()
             await asyncio.sleep(_HEALTH_S)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel a task until it has ended: a cancellation that meets an answer of the broker is lost on the way."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=_END_S)

@@ -104,7 +104,13 @@ class Workers:
         while not self._stop.is_set():
             environ = {**self._environ, FILES_VARIABLE: ",".join(map(str, files))}
             command = [sys.executable, *(["-P"] if sys.flags.safe_path else []), "-m", "gateway"]
-            process = await asyncio.create_subprocess_exec(*command, env=environ, pass_fds=files)
+            try:
+                process = await asyncio.create_subprocess_exec(*command, env=environ, pass_fds=files)
+            except OSError as error:  # no memory or no process left for now: its connections wait
+                log.error("a worker cannot be started", worker=number, why=repr(error))  # noqa: TRY400 - the sentence says it all
+                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+                await self._pause(wait_s)
+                continue
             self._running.add(process)
             if self._stop.is_set():
                 process.send_signal(signal.SIGTERM)
@@ -120,8 +126,11 @@ class Workers:
                 self._stop.set()
                 return
             wait_s = _FIRST_WAIT_S if loop.time() - started_s > _WELL_S else min(wait_s * 2, _LONGEST_WAIT_S)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), wait_s)
+            await self._pause(wait_s)
+
+    async def _pause(self, wait_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), wait_s)
 
     async def _ended(self, keepers: Sequence[asyncio.Task[None]]) -> None:
         _, late = await asyncio.wait(keepers, timeout=_STOP_S)

@@ -21,13 +21,15 @@ from sinks import metrics
 from sinks.lanes import Lane
 from sinks.precedence import ReadAgainError
 from sinks.settings import Settings
-from sinks.stopping import StoppedError, unless_stopped
 from streams.connect import client_options
+from streams.ending import StoppedError, check_goes_on, unless_stopped
 from streams.membership import member_options, refuse_replacement
 
 MAX_RECORDS: Final = 2_000
 _POLL_MS: Final = 100
 _COMMIT_S: Final = 0.3
+#: How long a stop waits for an assignment under way: who leaves in the middle of one keeps the others waiting.
+_ASSIGNMENT_S: Final = 5.0
 #: How long a rebalance waits for its members: longer than any of them waits for its writes.
 _REBALANCE_MS: Final = 15_000
 #: How long a rebalance waits for writes in flight, and a stop for the last files.
@@ -112,8 +114,8 @@ class Group:
     async def _poll(self, stop: asyncio.Event) -> None:
         """Feed the lanes until `stop` is set; raises what went wrong.
 
-        A failure ends the wait for records itself: once aiokafka has given an assignment up it waits for the next one
-        without limit, and a member that was replaced while it slept joins no more.
+        Neither a stop nor a failure waits for records: aiokafka, once it has given an assignment up, waits for the next
+        one without limit, and a member that was replaced while it slept joins no more.
         """
         with contextlib.suppress(StoppedError):
             await unless_stopped(self._failed, self._feed(stop))
@@ -122,7 +124,11 @@ class Group:
     async def _feed(self, stop: asyncio.Event) -> None:
         # Where the listener has ended aiokafka's task, its consumer raises CancelledError.
         while not (stop.is_set() or self._failed.is_set()):
-            fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=MAX_RECORDS)
+            try:
+                async with asyncio.timeout(_ASSIGNMENT_S):
+                    fetched = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=MAX_RECORDS)
+            except TimeoutError:
+                continue
             for partition, held in list(self._held.items()):
                 if held.located:
                     held.lane.feed(fetched.get(partition, ()), await self._consumer.position(partition))
@@ -223,6 +229,7 @@ class Group:
         try:
             while True:
                 await asyncio.sleep(_COMMIT_S)
+                check_goes_on(self._consumer)
                 await self._observe()
                 # Between two assignments the group may know this member no more. aiokafka takes the refusal of a commit
                 # as news about the membership that it is just asking for, and asks again: commits that go on would make

@@ -27,6 +27,7 @@ from streams.contract.topics import (
     TOTALS_GROUP,
     daily_tables,
 )
+from streams.ending import stop_consumer
 
 _POLL_S: Final = 0.2
 
@@ -70,7 +71,7 @@ class Log:
 
     async def _close(self) -> None:
         await self._admin.close()
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def ends(self, topic: str) -> Offsets:
         """Return the end offset of each partition of a topic; nothing when there is no such topic."""

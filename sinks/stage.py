@@ -18,13 +18,13 @@ from sinks.lanes import Lane
 from sinks.layout import settle_layout
 from sinks.raw_objects import RawObjects
 from sinks.settings import Settings
-from sinks.stopping import StoppedError, unless_stopped
 from sinks.store import Store
 from sinks.worker import TableLane
 from streams.brokers import Brokers
 from streams.connect import client_options
 from streams.contract.rows import TABLE_BY_TOPIC
 from streams.contract.topics import ARCHIVE_GROUP, EVENTS, SINKS_GROUP, daily_tables
+from streams.ending import StoppedError, stop_consumer, unless_stopped
 from streams.topic_id import topic_ids
 
 _READY_POLL_S: Final = 0.1
@@ -92,7 +92,7 @@ async def _shards(brokers: Brokers, topics: list[str]) -> int:
     try:
         counts = {topic: len(consumer.partitions_for_topic(topic) or ()) for topic in topics}
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
     if len(set(counts.values())) != 1:
         raise ShardCountError(f"daily topics differ in partitions: {counts}; `watchtime topics` says which are wrong")
     return next(iter(counts.values()))

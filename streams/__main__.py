@@ -20,6 +20,7 @@ from prometheus_client import start_http_server
 from streams import failpoints, metrics
 from streams.app import create_app
 from streams.connect import check
+from streams.ending import StoppedError, unless_stopped
 from streams.fold_settings import FoldSettings
 from streams.groundwork import fold_settings_of, lay
 from streams.logs import configure_logs
@@ -51,7 +52,7 @@ def main() -> int:
     asyncio.set_event_loop(loop)
     try:
         fold_settings = loop.run_until_complete(_until_signalled(loop, _prepare(settings)))
-    except asyncio.CancelledError:
+    except StoppedError:
         log.info("stopped before any partition was taken")
         return 0
     except (ProvisionError, TopicIdError) as error:
@@ -77,12 +78,12 @@ def main() -> int:
 async def _until_signalled(
     loop: asyncio.AbstractEventLoop, preparing: Coroutine[None, None, FoldSettings]
 ) -> FoldSettings:
-    """Await what may wait long for a broker; a signal to stop cancels it. Later signals are the worker's."""
-    task = asyncio.ensure_future(preparing)
+    """Await what may wait long for a broker, StoppedError when a signal ends it. Later signals are the worker's."""
+    stop = asyncio.Event()
     for number in _SIGNALS:
-        loop.add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, stop.set)
     try:
-        return await task
+        return await unless_stopped(stop, preparing)
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)

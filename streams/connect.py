@@ -8,6 +8,7 @@ import time
 from typing import Any, Final
 
 from aiokafka.abc import AbstractTokenProvider
+from aiokafka.errors import KafkaConnectionError
 
 from streams.brokers import MSK_IAM, Address, Brokers, BrokersError, Security
 
@@ -89,6 +90,10 @@ class IamTokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka ships 
         """Return a token that is good for some minutes yet."""
         if self._ends_s - time.time() < _LEAST_LIFE_S:
             # Credentials may have to be fetched from the machine's metadata service.
-            self._token, ends_ms = await asyncio.to_thread(self._sign, self._region)
+            try:
+                self._token, ends_ms = await asyncio.to_thread(self._sign, self._region)
+            except Exception as error:
+                # Whatever it is, it may pass, and aiokafka tries again after an error of its own only.
+                raise KafkaConnectionError(f"AWS gives no credentials to sign with: {error!r}") from error
             self._ends_s = ends_ms / 1_000
         return self._token

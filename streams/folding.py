@@ -15,6 +15,7 @@ from streams.clients import REFRESH_HOURS
 from streams.connect import client_options
 from streams.contract import topics
 from streams.contract.days import HOUR_MS
+from streams.ending import stop_consumer
 from streams.fold_settings import FoldSettings
 from streams.partition_state import Changes, PartitionState
 from streams.restore import begin_offset, committed_reader, end_offset, read_compacted
@@ -110,7 +111,7 @@ class FoldingOwner:
         try:
             return await consumer.committed(self._raw) is not None
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _check_raw_extent(self, reader: AIOKafkaConsumer, next_offset: int) -> None:
         begin, end = await begin_offset(reader, self._raw), await end_offset(reader, self._raw)

@@ -22,6 +22,7 @@ from streams.connect import client_options
 from streams.contract import topics
 from streams.contract.days import dt_of_ms, shift_dt
 from streams.contract.rows import TABLE_BY_TOPIC
+from streams.ending import stop_consumer
 from streams.fold_settings import FoldSettings, Generation
 from streams.groundwork import fold_settings_of, lay
 from streams.provision import Found, existing_topics, refuse_differences
@@ -257,4 +258,4 @@ async def _reset_group(settings: Settings, plan: RefoldPlan) -> None:
             else:
                 return
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)

@@ -12,6 +12,7 @@ from streams import failpoints
 from streams.brokers import Address
 from streams.connect import client_options
 from streams.contract.topics import MAX_MESSAGE_BYTES
+from streams.ending import check_goes_on, stop_consumer
 
 _MAX_RECORDS: Final = 50_000
 
@@ -31,7 +32,7 @@ async def committed_reader(brokers: Address) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.start()
         yield consumer
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
 
 
 async def end_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
@@ -53,6 +54,8 @@ async def batches_before(
     # The last offsets before the end may be transaction markers, which no record shows.
     while await consumer.position(partition) < end:
         fetched = await consumer.getmany(partition, timeout_ms=1_000, max_records=_MAX_RECORDS)
+        if not fetched:
+            check_goes_on(consumer)
         yield fetched.get(partition, ())
 
 

@@ -22,6 +22,7 @@ from faust import Service
 
 from streams import failpoints, metrics
 from streams.connect import client_options
+from streams.ending import check_goes_on, stop_consumer
 from streams.exit import end_process
 from streams.membership import member_options, refuse_replacement
 from streams.owner import Owner, Work
@@ -40,6 +41,10 @@ _LEAVE_S: Final = 1.5
 _WATCH_S: Final = 1.0
 
 log = structlog.get_logger()
+
+
+class PartitionLeftError(Exception):
+    """A partition is held, and nobody works on it."""
 
 
 class PartitionSource(Service):
@@ -82,11 +87,20 @@ class PartitionSource(Service):
 
     @Service.task
     async def _watch_group(self) -> None:
-        """End the process on an error of the group: fetches raise it, but a worker without a partition has none."""
-        while not self.should_stop:
+        """End the process on what nobody else sees.
+
+        An error of the group: fetches raise it, but a worker without a partition has none. A consumer that only seems
+        to go on. A partition whose task was cancelled by something other than its release.
+        """
+        while True:
             await self.sleep(_WATCH_S)
+            if self.should_stop:
+                return
             try:
                 self._consumer._coordinator.check_errors()  # noqa: SLF001 (aiokafka tells it nowhere else)
+                check_goes_on(self._consumer)
+                for runner in self._runners.values():
+                    runner.check_goes_on()
             except Exception as error:  # noqa: BLE001 (whatever it is, it ends the process)
                 end_process(f"this worker cannot be a member of the group {self._group}", error)
 
@@ -95,7 +109,7 @@ class PartitionSource(Service):
         await self._let_go(list(self._runners))
         with contextlib.suppress(TimeoutError):  # a broker that is away is not waited for
             async with asyncio.timeout(_LEAVE_S):
-                await self._consumer.stop()
+                await stop_consumer(self._consumer)
 
     def assign(self, partitions: Iterable[int]) -> None:
         """Start to take partitions; they stay paused until they are restored."""
@@ -169,6 +183,11 @@ class _Runner:
         self._group_offset = -1
         self._group_commit_at = 0.0
         self._task = asyncio.create_task(self._run(), name=f"{partition.topic}-{partition.partition}")
+
+    def check_goes_on(self) -> None:
+        """Raise an error when the task of a partition that is held has ended."""
+        if self._task.done():
+            raise PartitionLeftError(f"the task of partition {self._partition} has ended by itself: {self._task!r}")
 
     async def stop(self) -> None:
         """End the task behind the batch in flight, and release the partition."""

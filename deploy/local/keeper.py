@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import enum
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,6 +12,7 @@ from typing import Any, Final
 import structlog
 
 from deploy.local.process import Child, Program
+from streams.ending import end
 
 POLL_S: Final = 0.05
 #: A child that was ready for this long starts its next series of attempts without delay.
@@ -107,10 +107,8 @@ class Keeper:
         """Stop the child and keep it stopped."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                # An error of the keeping was reported by whoever watches `broken`; here the child must go.
-                await task
+            # An error of the keeping was reported by whoever watches `broken`; here the child must go.
+            await end(task)
         await self._end()
         self.ready.clear()
         self._to(State.STOPPED)

@@ -20,6 +20,7 @@ from streams.contract.topics import (
     TOTALS_GROUP,
     daily_tables,
 )
+from streams.ending import stop_consumer
 
 TIMEOUT_MS: Final = 5_000
 #: A new broker makes the topic of committed offsets when it is first asked for one.
@@ -52,7 +53,7 @@ async def lags(bootstrap_servers: str, prefix: str, *, client_table: bool) -> di
     except (KafkaError, OSError, TimeoutError) as error:
         raise LagUnknownError(f"the broker at {bootstrap_servers} did not tell the offsets: {error!r}") from error
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
         await admin.close()
 
 

@@ -13,6 +13,7 @@ from sinks.group import Group
 from sinks.raw_objects import RawObjects
 from sinks.store import MemoryStore, StoreRefused
 from streams.contract.topics import ARCHIVE_GROUP, EVENTS
+from streams.ending import ConsumerEndedError
 from streams.topic_id import topic_ids
 from tests.clock import now_ms
 from tests.sinks_stage import committed, line, publisher, settings, until
@@ -21,11 +22,20 @@ from tests.sinks_stage import committed, line, publisher, settings, until
 QUIET_S = 1.5
 
 
+async def archive(broker, prefix, lane=ArchiveLane):
+    """Return the group that archives into a store of its own."""
+    (topic_id,) = (await topic_ids(broker, [EVENTS])).values()
+
+    def make_lane(partition):
+        return lane(RawObjects(MemoryStore(), EVENTS, topic_id, partition.partition), 0.1)
+
+    return Group(settings(broker, prefix), ARCHIVE_GROUP, [EVENTS], make_lane)
+
+
 async def test_between_two_assignments_nothing_is_committed(fresh_topics, group_prefix, monkeypatch):
     """A commit that is refused makes aiokafka join once more: one every 0.3 s would keep a slow join from ending."""
     broker = await fresh_topics(partitions=1)
-    (topic_id,) = (await topic_ids(broker, [EVENTS])).values()
-    store, stop, tries = MemoryStore(), asyncio.Event(), 0
+    stop, tries = asyncio.Event(), 0
 
     async def refuse(_consumer, _offsets):
         nonlocal tries
@@ -41,12 +51,7 @@ async def test_between_two_assignments_nothing_is_committed(fresh_topics, group_
     async def is_ready():
         return group.ready
 
-    group = Group(
-        settings(broker, group_prefix),
-        ARCHIVE_GROUP,
-        [EVENTS],
-        lambda partition: ArchiveLane(RawObjects(store, EVENTS, topic_id, partition.partition), 0.1),
-    )
+    group = await archive(broker, group_prefix)
     async with publisher(broker) as publish:
         running = asyncio.create_task(group.run(stop))
         await until(is_ready, "the group has its partition")
@@ -76,20 +81,29 @@ class RefusingLane(ArchiveLane):
 
 async def test_a_stop_whose_last_writes_are_refused_is_no_clean_one(fresh_topics, group_prefix):
     broker = await fresh_topics(partitions=1)
-    (topic_id,) = (await topic_ids(broker, [EVENTS])).values()
     stop = asyncio.Event()
 
     async def is_ready():
         return group.ready
 
-    group = Group(
-        settings(broker, group_prefix),
-        ARCHIVE_GROUP,
-        [EVENTS],
-        lambda partition: RefusingLane(RawObjects(MemoryStore(), EVENTS, topic_id, partition.partition), 0.1),
-    )
+    group = await archive(broker, group_prefix, RefusingLane)
     running = asyncio.create_task(group.run(stop))
     await until(is_ready, "the group has its partition")
     stop.set()
     with pytest.raises(StoreRefused, match="no more writes"):
         await running
+
+
+async def test_a_consumer_that_fetches_no_more_is_the_end_of_the_group(fresh_topics, group_prefix):
+    """It would stay a member, give nothing for ever, and look like one that has read all."""
+    broker = await fresh_topics(partitions=1)
+
+    async def is_ready():
+        return group.ready
+
+    group = await archive(broker, group_prefix)
+    running = asyncio.create_task(group.run(asyncio.Event()))
+    await until(is_ready, "the group has its partition")
+    group._consumer._fetcher._fetch_task.cancel()
+    with pytest.raises(ConsumerEndedError, match="no task for fetches"):
+        await asyncio.wait_for(running, 10)

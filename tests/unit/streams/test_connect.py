@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaConnectionError
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from streams.app import credentials
@@ -107,6 +108,17 @@ async def test_a_token_is_used_again_until_it_is_old():
     provider._ends_s = time.time() + 299
     assert await provider.token() == "token 2"
     assert signed == ["eu-central-1"] * 2
+
+
+async def test_credentials_that_do_not_come_are_an_error_after_which_aiokafka_tries_again():
+    provider = IamTokens("eu-central-1")
+
+    def sign(_):
+        raise AttributeError("no credentials")
+
+    provider._sign = sign
+    with pytest.raises(KafkaConnectionError, match="no credentials"):
+        await provider.token()
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch):
