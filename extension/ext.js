@@ -96,6 +96,25 @@ export const onBrowserStart = (started) => api.runtime.onStartup.addListener(sta
 /** @param {(reason: string) => void} installed */
 export const onInstalled = (installed) => api.runtime.onInstalled.addListener(({ reason }) => installed(reason));
 
+/**
+ * Run the content scripts in the pages that are open: the browser itself runs them only in pages that it loads from now on,
+ * and people keep pages for days.
+ */
+export async function enterOpenPages() {
+  /** @type {any[]} */
+  const scripts = api.runtime.getManifest().content_scripts ?? [];
+  for (const { js, matches, world = "ISOLATED" } of scripts) {
+    for (const { id, discarded } of await api.tabs.query({ url: matches })) {
+      if (id !== undefined && !discarded) {
+        const target = { tabId: id, allFrames: true };
+        await api.scripting.executeScript({ target, files: js, world }).catch((error) => {
+          console.warn("Watchtime: a page that is open is measured once it is loaded again.", error);
+        });
+      }
+    }
+  }
+}
+
 /** @param {() => void} rang */
 export const onAlarm = (rang) => api.alarms.onAlarm.addListener(rang);
 /**

@@ -22,7 +22,9 @@ export function done(request) {
  * @returns {Promise<T>}
  */
 export async function transact(database, stores, mode, work) {
-  const transaction = database.transaction(stores, mode);
+  // What was written is on the disk before it is answered for: after a power failure an event that was sent would
+  // otherwise be found again in the page's outbox, and be sent under another number.
+  const transaction = database.transaction(stores, mode, { durability: "strict" });
   const committed = new Promise((resolve, reject) => {
     transaction.oncomplete = () => resolve(undefined);
     transaction.onabort = () => reject(transaction.error ?? new Error("The browser's database gave up a transaction"));
@@ -47,10 +49,13 @@ export async function transact(database, stores, mode, work) {
  * @param {string} name
  * @param {number} version
  * @param {(database: IDBDatabase, from: number) => void} upgrade
+ * @param {() => void} closed the browser closed it, because its files are damaged or were removed
  * @returns {Promise<IDBDatabase>}
  */
-export function open(name, version, upgrade) {
+export async function open(name, version, upgrade, closed) {
   const request = indexedDB.open(name, version);
   request.onupgradeneeded = (event) => upgrade(request.result, event.oldVersion);
-  return done(request);
+  const database = await done(request);
+  database.onclose = closed;
+  return database;
 }

@@ -1,8 +1,8 @@
 /**
  * The service worker: takes events from pages, keeps them, delivers them, answers popup and options.
  *
- * The browser stops it whenever it likes. So every listener is registered while this file first runs, each waits for
- * one promise, and everything worth keeping is in storage before it is answered for.
+ * The browser stops it whenever it likes. So every listener is registered while this file first runs, each waits until
+ * the queue is open, and everything worth keeping is in storage before it is answered for.
  */
 
 import * as ext from "../ext.js";
@@ -11,7 +11,7 @@ import { enroll, installOf } from "./enroll.js";
 import { localDate } from "./days.js";
 import { post } from "./post.js";
 import { Queue } from "./queue.js";
-import { abandoned, DEAD_AFTER_MS } from "./recover.js";
+import { abandoned, DEAD_AFTER_MS, outboxes } from "./recover.js";
 import { DEFAULTS, hostPattern, measureOf, parseAddress } from "./settings.js";
 
 const ALARM = "flush";
@@ -26,12 +26,23 @@ const RUN = "run";
 /** @typedef {import("./settings.js").Settings} Settings */
 /** @typedef {{tabId: number | undefined, fromExtensionPage: boolean}} From */
 
-const ready = prepare();
+/** @type {Promise<Queue> | null} */
+let opening = null;
+
+/** The queue; opened anew after it could not be, or was closed, since a worker with a page to serve may live for days. */
+function ready() {
+  opening ??= prepare().catch(async (error) => {
+    opening = null;
+    await ext.badge("!", "#b3261e", `Watchtime: the browser's storage does not work (${error}); nothing is measured`);
+    throw error;
+  });
+  return opening;
+}
 
 const delivery = new Delivery({
   queue: {
-    oldest: async (count) => (await ready).oldest(count),
-    remove: async (keys, dropped) => (await ready).remove(keys, dropped),
+    oldest: async (count) => (await ready()).oldest(count),
+    remove: async (keys, dropped) => (await ready()).remove(keys, dropped),
   },
   target: async () => {
     const { address, token, consented_ts } = await settings();
@@ -49,7 +60,7 @@ const delivery = new Delivery({
 });
 
 ext.onMessage(async (message, from) => {
-  const queue = await ready;
+  const queue = await ready();
   const handlers = from.fromExtensionPage ? { ...forPages, ...forPeople } : forPages;
   const handler = /** @type {Record<string, (queue: Queue, message: any, from: From) => Promise<unknown>>} */ (handlers)[message.kind];
   if (!handler) {
@@ -68,7 +79,10 @@ ext.onInstalled((why) => {
  * @param {string} why
  */
 async function welcome(why) {
-  await ready;
+  if (why === "install" || why === "update") {
+    await ext.enterOpenPages();
+  }
+  await ready();
   await mark();
   if (why === "install" && (await settings()).consented_ts === null) {
     await ext.openPage("consent/consent.html");
@@ -80,10 +94,15 @@ const forPages = {
   hello: async () => measureOf(await settings()),
 
   /** @param {Queue} queue @param {any} message @param {From} from */
-  events: async (queue, { source, items, lost }, from) => {
-    const stored = await queue.add({ source, items, lost, tab_id: String(from.tabId ?? "none"), now_ts: Date.now() });
-    void delivery.run();
-    return { stored };
+  events: async (queue, { source, items, lost, life }, from) => {
+    if (life !== (await settings()).life) {
+      return { stored: items.at(-1).n }; // the page has not heard yet that all is to be forgotten
+    }
+    try {
+      return { stored: await queue.add({ source, items, lost, tab_id: String(from.tabId ?? "none"), now_ts: Date.now() }) };
+    } finally {
+      void delivery.run(); // on a full disk, too: what is delivered makes room
+    }
   },
 };
 
@@ -128,8 +147,10 @@ const forPeople = {
 
   /** @param {Queue} queue */
   forget: async (queue) => {
+    // First of all open pages: what they have not handed over is forgotten, and their views get other names.
+    await changeSettings({ life: (await settings()).life + 1 });
     await queue.erase();
-    await ext.localRemove(DELIVERY);
+    await ext.localRemove([DELIVERY, ...outboxes(await ext.localReadAll()).map(([key]) => key)]);
     await newRun(queue);
     await mark();
   },
@@ -137,13 +158,18 @@ const forPeople = {
 
 /** @returns {Promise<Queue>} */
 async function prepare() {
-  const queue = await Queue.open();
+  const queue = await Queue.open(undefined, () => {
+    opening = null;
+  });
   const run = await ext.sessionRead(RUN);
   // A profile restored from a copy would count on from an old number: a new run never does.
   if (!run || run !== (await queue.epoch())) {
     const begun_ts = Date.now();
     await newRun(queue);
-    await recover(queue, begun_ts);
+    await recover(queue, begun_ts).catch((error) => {
+      // Such as a full disk, which is no reason not to deliver. upkeep() tries again.
+      console.warn("Watchtime: what an earlier run left is not taken in yet; trying again.", error);
+    });
   }
   await ext.repeatAlarm(ALARM, ALARM_MINUTES);
   return queue;
@@ -158,12 +184,15 @@ async function newRun(queue) {
 
 /** The minute's work: take in what dead pages left, keep the limits, deliver. */
 async function upkeep() {
-  const queue = await ready;
+  const queue = await ready();
   const now_ts = Date.now();
-  await recover(queue, now_ts - DEAD_AFTER_MS);
-  await queue.trim(now_ts);
-  await delivery.run();
-  await mark();
+  try {
+    await recover(queue, now_ts - DEAD_AFTER_MS);
+    await queue.trim(now_ts);
+  } finally {
+    await delivery.run(); // on a full disk, too: what is delivered makes room
+    await mark();
+  }
 }
 
 /**
@@ -171,8 +200,11 @@ async function upkeep() {
  * @param {number} before_ts
  */
 async function recover(queue, before_ts) {
-  for (const { key, source, items } of abandoned(await ext.localReadAll(), before_ts)) {
-    await queue.add({ source, items, tab_id: "none", now_ts: Date.now() });
+  const current = (await settings()).life;
+  for (const { key, source, items, life } of abandoned(await ext.localReadAll(), before_ts)) {
+    if (life === current) {
+      await queue.add({ source, items, tab_id: "none", now_ts: Date.now() });
+    }
     await ext.localRemove(key); // after the queue has it
   }
 }

@@ -46,14 +46,17 @@ export class Queue {
     this.#database = database;
   }
 
-  /** @param {string} [name] */
-  static async open(name = "watchtime") {
+  /**
+   * @param {string} [name]
+   * @param {() => void} [closed] called when the browser has closed it; open another
+   */
+  static async open(name = "watchtime", closed = () => {}) {
     const database = await open(name, 1, (fresh) => {
       fresh.createObjectStore(EVENTS, { keyPath: "key", autoIncrement: true });
       fresh.createObjectStore(PAGES, { keyPath: "source" });
       fresh.createObjectStore(DAYS, { keyPath: "date" });
       fresh.createObjectStore(META);
-    });
+    }, closed);
     return new Queue(database);
   }
 

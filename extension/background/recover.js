@@ -16,10 +16,16 @@ export const DEAD_AFTER_MS = 180_000;
 /**
  * @param {Record<string, any>} stored everything in the extension's storage
  * @param {number} before_ts outboxes saved earlier than this are taken
- * @returns {{key: string, source: string, items: import("../content/outbox.js").Item[]}[]}
+ * @returns {{key: string, source: string, items: import("../content/outbox.js").Item[], life: number}[]}
  */
 export function abandoned(stored, before_ts) {
-  return Object.entries(stored)
-    .filter(([key, outbox]) => key.startsWith(OUTBOX) && outbox.saved_ts < before_ts)
-    .map(([key, { items }]) => ({ key, source: key.slice(OUTBOX.length), items }));
+  return outboxes(stored)
+    .filter(([, outbox]) => outbox.saved_ts < before_ts)
+    .map(([key, { items, life }]) => ({ key, source: key.slice(OUTBOX.length), items, life: life ?? 0 }));
 }
+
+/**
+ * @param {Record<string, any>} stored everything in the extension's storage
+ * @returns {[string, any][]} the outboxes by their keys
+ */
+export const outboxes = (stored) => Object.entries(stored).filter(([key]) => key.startsWith(OUTBOX));

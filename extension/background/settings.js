@@ -7,6 +7,7 @@
  * @property {string} address of the gateway, without a slash at the end
  * @property {string} token
  * @property {boolean} embeds count players embedded in other sites
+ * @property {number} life counts how often the person had everything forgotten
  */
 
 /** @type {Settings} */
@@ -16,14 +17,15 @@ export const DEFAULTS = {
   address: "http://127.0.0.1:4000",
   token: "",
   embeds: false,
+  life: 0,
 };
 
 /**
  * @param {Settings} settings
  * @returns {import("../content/main.js").Measure}
  */
-export function measureOf({ consented_ts, paused, embeds }) {
-  return { on: consented_ts !== null && !paused, embeds };
+export function measureOf({ consented_ts, paused, embeds, life }) {
+  return { on: consented_ts !== null && !paused, embeds, life };
 }
 
 /**

@@ -4,6 +4,8 @@
 
 /** Longest wait between two attempts. */
 export const MAX_WAIT_MS = 300_000;
+/** The longest wait that a gateway, or whatever answers in its place, may ask for: events are not kept for ever. */
+export const LONGEST_ASKED_MS = 3_600_000;
 const FIRST_WAIT_MS = 1_000;
 const SECOND_MS = 1_000;
 
@@ -92,7 +94,7 @@ export function retryAfterMs(value, now_ts) {
     return null;
   }
   const ms = /^\s*\d+\s*$/.test(value) ? Number(value) * SECOND_MS : Date.parse(value) - now_ts;
-  return Number.isFinite(ms) ? Math.max(0, ms) : null;
+  return Number.isFinite(ms) ? Math.min(Math.max(0, ms), LONGEST_ASKED_MS) : null;
 }
 
 /**

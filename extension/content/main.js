@@ -16,7 +16,7 @@ const GREET_AGAIN_MS = 2_000;
 
 /** What the person allowed: written by the service worker, read by pages. */
 export const MEASURE = "measure";
-/** @typedef {{on: boolean, embeds: boolean}} Measure */
+/** @typedef {{on: boolean, embeds: boolean, life: number}} Measure `life` is another one after all was forgotten */
 
 /** Start watching as soon as, and as long as, the person allows it. */
 export async function start() {
@@ -26,16 +26,26 @@ export async function start() {
   let watcher = null;
   const follow = () => {
     const wanted = allowed.on && (allowed.embeds || !isEmbedded());
+    if (watcher && watcher.life !== allowed.life) {
+      watcher.forget();
+      watcher = null;
+    }
     if (wanted && !watcher) {
-      watcher = new Watcher();
+      watcher = new Watcher(allowed.life);
     } else if (!wanted && watcher) {
       watcher.stop("unknown");
       watcher = null;
     }
   };
   ext.onLocalChange(MEASURE, (measure) => {
-    allowed = measure ?? { on: false, embeds: false };
+    allowed = measure ?? { on: false, embeds: false, life: 0 };
     follow();
+  });
+  window.addEventListener("pageshow", async ({ persisted }) => {
+    if (persisted && ext.isAlive()) {
+      allowed = await greet(); // a page that lay frozen hears of no change
+      follow();
+    }
   });
   follow();
 }
@@ -59,8 +69,8 @@ class Watcher {
   #page = new Page();
   #tracker = new Tracker({ newId: () => crypto.randomUUID() });
   #outbox = new Outbox(crypto.randomUUID(), {
-    ask: ext.ask,
-    save: ext.localWrite,
+    ask: (message) => ext.ask({ ...message, life: this.life }),
+    save: (key, value) => ext.localWrite(key, { ...value, life: this.life }),
     remove: ext.localRemove,
     later: (run, ms) => ext.isAlive() && setTimeout(run, ms),
     ts: Date.now,
@@ -73,7 +83,9 @@ class Watcher {
   #kept_ms = 0;
   #timer;
 
-  constructor() {
+  /** @param {number} life */
+  constructor(life) {
+    this.life = life;
     const { signal } = this.#listening;
     const look = () => this.#look();
     for (const name of VIDEO_EVENTS) {
@@ -94,6 +106,16 @@ class Watcher {
     if (ext.isAlive()) {
       this.#close(reason);
     }
+    this.#end();
+  }
+
+  /** Stop, and leave nothing of what was seen. */
+  forget() {
+    this.#outbox.drop();
+    this.#end();
+  }
+
+  #end() {
     this.#listening.abort();
     this.#adWatch.disconnect();
     clearInterval(this.#timer);

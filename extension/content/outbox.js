@@ -80,6 +80,14 @@ export class Outbox {
     }
   }
 
+  /** Let go of everything: the person wants it forgotten. */
+  drop() {
+    this.#waiting = [];
+    this.#draft = [];
+    this.#lost = 0;
+    this.#save();
+  }
+
   /**
    * The same number always gives the same id, so a draft and the event that it becomes are one.
    * @param {PageEvent} event

@@ -21,8 +21,12 @@ const embeds = element("embeds");
 /** @type {HTMLDialogElement} */
 const sure = element("sure");
 
+/** What the fields were filled from. */
+let saved = { address: "", token: "" };
+
 async function refresh() {
   const { settings, client, own, queue, delivery } = await ext.ask({ kind: "status" });
+  saved = settings;
   measuring.checked = settings.consented_ts !== null && !settings.paused;
   embeds.checked = settings.embeds;
   element("client").textContent = client;
@@ -71,7 +75,7 @@ element("server").addEventListener("submit", async (event) => {
     if (!(await ext.requestHost(hostPattern(wanted)))) {
       throw new Error("Without your permission the extension cannot reach that server.");
     }
-    const saved = await ext.ask({ kind: "change", change: { address: wanted, token: token.value.trim() } });
+    saved = await ext.ask({ kind: "change", change: { address: wanted, token: token.value.trim() } });
     address.value = saved.address;
     say("server-result", "Saved.", "good");
   } catch (error) {
@@ -97,6 +101,12 @@ element("enroll").addEventListener("click", async () => {
     say("server-result", message(error), "bad");
   }
   await refresh();
+});
+// Whoever runs one server must not learn the token of another.
+address.addEventListener("change", () => {
+  if (address.value.trim() !== saved.address && token.value === saved.token) {
+    token.value = "";
+  }
 });
 // Enter in the field of the code is meant for the button beside it, not for Save.
 invite.addEventListener("keydown", (event) => {

@@ -35,6 +35,7 @@ test("Retry-After: seconds, a date, the past, nonsense", () => {
   assert.equal(retryAfterMs("120", NOW), 120_000);
   assert.equal(retryAfterMs("Tue, 24 Nov 2026 12:00:30 GMT", NOW), 30_000);
   assert.equal(retryAfterMs("Tue, 24 Nov 2026 11:00:00 GMT", NOW), 0);
+  assert.equal(retryAfterMs("99999999", NOW), 3_600_000); // whoever answered: events are kept for two weeks only
   assert.equal(retryAfterMs("soon", NOW), null);
   assert.equal(retryAfterMs(null, NOW), null);
 });

@@ -111,3 +111,16 @@ test("what no worker takes for hours is bounded, and what was let go is told", a
   assert.equal(seen.stored.length, 2_000);
   assert.equal(seen.lost, 100);
 });
+
+test("what is to be forgotten leaves nothing, and is not handed over later", async () => {
+  const { seen, outbox, settle } = world();
+  seen.worker = "fails";
+  outbox.add([{ event_type: "watch_tick", event_ts: 1 }]);
+  outbox.keep([{ event_type: "watch_tick", event_ts: 2 }]);
+  await settle();
+  outbox.drop();
+  seen.worker = "works";
+  seen.timers.forEach((run) => run());
+  await settle();
+  assert.deepEqual([seen.stored, [...seen.storage]], [[], []]);
+});

@@ -8,10 +8,14 @@ test("outboxes of dead pages are found, others left alone", () => {
   const items = [{ n: 1, event: {} }];
   const stored = {
     "outbox:dead": { saved_ts: 10, items },
+    "outbox:forgotten": { saved_ts: 10, items, life: 1 },
     "outbox:alive": { saved_ts: 100, items },
     settings: { saved_ts: 1 },
   };
-  assert.deepEqual(abandoned(stored, 50), [{ key: "outbox:dead", source: "dead", items }]);
+  assert.deepEqual(abandoned(stored, 50), [
+    { key: "outbox:dead", source: "dead", items, life: 0 },
+    { key: "outbox:forgotten", source: "forgotten", items, life: 1 },
+  ]);
 });
 
 test("nothing is measured before a yes, nor while paused", () => {
