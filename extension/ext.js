@@ -98,7 +98,9 @@ export const onInstalled = (installed) => api.runtime.onInstalled.addListener(({
 
 /**
  * Run the content scripts in the pages that are open: the browser itself runs them only in pages that it loads from now on,
- * and people keep pages for days.
+ * and people keep pages for days. Not in players embedded in pages of other sites, which it does not let us find.
+ *
+ * Waits for no page: one that never ends loading would not answer.
  */
 export async function enterOpenPages() {
   /** @type {any[]} */
@@ -106,8 +108,8 @@ export async function enterOpenPages() {
   for (const { js, matches, world = "ISOLATED" } of scripts) {
     for (const { id, discarded } of await api.tabs.query({ url: matches })) {
       if (id !== undefined && !discarded) {
-        const target = { tabId: id, allFrames: true };
-        await api.scripting.executeScript({ target, files: js, world }).catch((error) => {
+        const where = { target: { tabId: id, allFrames: true }, world, injectImmediately: true };
+        api.scripting.executeScript({ ...where, files: js }).catch((error) => {
           console.warn("Watchtime: a page that is open is measured once it is loaded again.", error);
         });
       }

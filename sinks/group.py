@@ -29,7 +29,7 @@ MAX_RECORDS: Final = 2_000
 _POLL_MS: Final = 100
 _COMMIT_S: Final = 0.3
 #: How long a stop waits for an assignment under way: who leaves in the middle of one keeps the others waiting.
-_ASSIGNMENT_S: Final = 5.0
+_ASSIGNMENT_S: Final = 3.0
 #: How long a rebalance waits for its members: longer than any of them waits for its writes.
 _REBALANCE_MS: Final = 15_000
 #: How long a rebalance waits for writes in flight, and a stop for the last files.

@@ -31,12 +31,21 @@ let opening = null;
 
 /** The queue; opened anew after it could not be, or was closed, since a worker with a page to serve may live for days. */
 function ready() {
-  opening ??= prepare().catch(async (error) => {
-    opening = null;
+  if (opening) {
+    return opening;
+  }
+  const attempt = prepare(() => reopen(attempt)).catch(async (error) => {
+    reopen(attempt);
     await ext.badge("!", "#b3261e", `Watchtime: the browser's storage does not work (${error}); nothing is measured`);
     throw error;
   });
-  return opening;
+  opening = attempt;
+  return attempt;
+}
+
+/** @param {Promise<Queue>} failed what a later attempt takes the place of, unless one has */
+function reopen(failed) {
+  opening = opening === failed ? null : opening;
 }
 
 const delivery = new Delivery({
@@ -79,14 +88,14 @@ ext.onInstalled((why) => {
  * @param {string} why
  */
 async function welcome(why) {
+  if (why === "install" && (await settings()).consented_ts === null) {
+    await ext.openPage("consent/consent.html");
+  }
   if (why === "install" || why === "update") {
     await ext.enterOpenPages();
   }
   await ready();
   await mark();
-  if (why === "install" && (await settings()).consented_ts === null) {
-    await ext.openPage("consent/consent.html");
-  }
 }
 
 /** What any page's script may ask. */
@@ -156,17 +165,19 @@ const forPeople = {
   },
 };
 
-/** @returns {Promise<Queue>} */
-async function prepare() {
-  const queue = await Queue.open(undefined, () => {
-    opening = null;
-  });
+/**
+ * @param {() => void} closed called when the browser has closed the queue
+ * @returns {Promise<Queue>}
+ */
+async function prepare(closed) {
+  const queue = await Queue.open(undefined, closed);
   const run = await ext.sessionRead(RUN);
   // A profile restored from a copy would count on from an old number: a new run never does.
   if (!run || run !== (await queue.epoch())) {
     const begun_ts = Date.now();
     await newRun(queue);
-    await recover(queue, begun_ts).catch((error) => {
+    // Without a run in this browser no page lives; with one, the queue was lost under pages that do.
+    await recover(queue, run ? begun_ts - DEAD_AFTER_MS : begun_ts).catch((error) => {
       // Such as a full disk, which is no reason not to deliver. upkeep() tries again.
       console.warn("Watchtime: what an earlier run left is not taken in yet; trying again.", error);
     });
@@ -200,9 +211,8 @@ async function upkeep() {
  * @param {number} before_ts
  */
 async function recover(queue, before_ts) {
-  const current = (await settings()).life;
   for (const { key, source, items, life } of abandoned(await ext.localReadAll(), before_ts)) {
-    if (life === current) {
+    if (life === (await settings()).life) {
       await queue.add({ source, items, tab_id: "none", now_ts: Date.now() });
     }
     await ext.localRemove(key); // after the queue has it

@@ -104,10 +104,13 @@ element("enroll").addEventListener("click", async () => {
 });
 // Whoever runs one server must not learn the token of another.
 address.addEventListener("change", () => {
-  if (address.value.trim() !== saved.address && token.value === saved.token) {
-    token.value = "";
+  const same = hostOf(address.value) === hostOf(saved.address);
+  if (token.value === (same ? "" : saved.token)) {
+    token.value = same ? saved.token : "";
   }
 });
+/** @param {string} typed */
+const hostOf = (typed) => (URL.canParse(typed) ? new URL(typed).host : typed);
 // Enter in the field of the code is meant for the button beside it, not for Save.
 invite.addEventListener("keydown", (event) => {
   if (event.key === "Enter") {

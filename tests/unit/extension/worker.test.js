@@ -8,7 +8,7 @@ const seen = {
   badge: "",
   /** @type {any} */
   listener: null,
-  /** @type {object[][]} */
+  /** @type {any[][]} */
   delivered: [],
   /** @type {IDBDatabase[]} */
   databases: [],
@@ -109,6 +109,7 @@ test("what a page hands over that has not heard of the forgetting is forgotten t
   await ask({ kind: "forget" });
 
   assert.deepEqual(await hand(4), { ok: true, value: { stored: 4 } });
-  assert.equal(await waiting(), 0);
   assert.deepEqual(await hand(5, 1), { ok: true, value: { stored: 5 } });
+  await ask({ kind: "deliver" });
+  assert.deepEqual(seen.delivered.slice(1).flat().map((event) => event.event_id), ["page-5"]);
 });
