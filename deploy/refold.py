@@ -53,7 +53,13 @@ def run(args: argparse.Namespace) -> int:
     lines.text("stops streams and sinks, drops state and partials, and folds every raw record again; the files stay")
     if not args.yes and not agreed("go on?"):
         return 1
-    _ask(args, "describe", lines)
+    try:
+        _ask(args, "describe", lines)
+    except control.NotRunningError as error:
+        raise DeployError(
+            f"no stack is running in {args.data_dir}; where `watchtime up` ends because streams refuse their state, "
+            "start what a refold needs with `watchtime up kafka`, run it, and then `watchtime up`"
+        ) from error
     try:
         settings = _settings(where, facts)
         asyncio.run(fold_settings_of(settings))  # the broker and the raw topic are there

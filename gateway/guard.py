@@ -34,7 +34,9 @@ def guard(settings: Settings, metrics: Metrics, connections: Connections) -> Mid
         connection = connections.begin(request)
         headers = request.headers
         request_id = ids.begin(headers.get(request_ids.HEADER))
-        host, origin = headers.get("Host", ""), headers.get("Origin")
+        host, origins_named = headers.get("Host", ""), headers.getall("Origin", ())
+        # No browser names two, and who sends two must not choose which of them is looked at.
+        origin = ", ".join(origins_named) if origins_named else None
         if not origins.host_allowed(host):
             response: web.StreamResponse = error_answer(403, "This Host is not the gateway's")
             metrics.count_refusal("host")
@@ -45,6 +47,7 @@ def guard(settings: Settings, metrics: Metrics, connections: Connections) -> Mid
             response = await _answer(request, handler, metrics)
             if origin is not None and request.path in _FOR_OTHER_ORIGINS:
                 response.headers["Access-Control-Allow-Origin"] = origins.allow_origin(origin)
+                response.headers["Access-Control-Expose-Headers"] = "Retry-After"
                 response.headers["Vary"] = "Origin"
         if not response.prepared:
             response.headers[request_ids.HEADER] = request_id
@@ -67,7 +70,7 @@ async def _answer(request: web.Request, handler: Handler, metrics: Metrics) -> w
     except Refusal as refusal:
         metrics.count_refusal(refusal.reason)
         return refusal.answer()
-    except web.HTTPException as error:  # no such path (404), no such method (405), an odd Expect (417)
+    except web.HTTPException as error:  # no such path (404), no such method (405)
         allow = error.headers.get("Allow")
         return error_answer(error.status, error.reason, {"Allow": allow} if allow else None)
     except web.RequestPayloadError:

@@ -73,10 +73,14 @@ class Ingest:
         return sort_batch(batch, received_at, self._rejected_limit, time.monotonic(), install)
 
     async def _publish(self, intake: Intake) -> web.StreamResponse:
-        if intake.records:
+        ready = self._publisher.ready
+        # Events that only count still wait for a broker that takes events: to a client, 200 means that there is one.
+        if intake.records or (intake.unrecorded and not ready):
             try:
                 await self._publisher.publish(intake.records)
             except UnavailableError as error:
+                if not ready:  # else they may have been written
+                    self._rejected_limit.give_back(len(intake.rejected) - intake.unrecorded)
                 advice = "The broker does not take events now; keep them and repeat the request"
                 raise Refusal(503, advice, "broker") from error
         self._metrics.count_intake(intake)

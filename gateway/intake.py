@@ -80,6 +80,11 @@ class RejectedLimit:
         taken.append(now_s)
         return True
 
+    def give_back(self, count: int) -> None:
+        """Take back the latest: they were not recorded."""
+        for _ in range(min(count, len(self._taken))):
+            self._taken.pop()
+
 
 def sort_batch(
     batch: Batch, received_at: int, limit: RejectedLimit, now_s: float, install: str | None = None

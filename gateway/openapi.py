@@ -92,6 +92,7 @@ def document(settings: Settings) -> Part:
         "/health": {"get": {"summary": "The process lives", "responses": _answers(_OK, 403)}},
         "/ready": {"get": {"summary": "The broker takes events", "responses": _answers(_OK, 403, 503)}},
         "/openapi.json": {"get": {"summary": "This document", "responses": _answers({"type": "object"}, 403)}},
+        "/metrics": _metrics(settings),
     }
     if settings.live:
         paths |= _live_paths(settings)
@@ -117,6 +118,17 @@ def document(settings: Settings) -> Part:
                 "token": {"type": "http", "scheme": "bearer"},
                 "viewer": {"type": "http", "scheme": "basic"},
             },
+        },
+    }
+
+
+def _metrics(settings: Settings) -> Part:
+    text = {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    return {
+        "servers": [{"url": f"http://{settings.metrics_host}:{settings.metrics_port}"}],
+        "get": {
+            "summary": "What the gateway counts, on a port of its own",
+            "responses": _answers(None) | {"200": text},
         },
     }
 

@@ -76,8 +76,13 @@ class Continuity:
 
     def see(self, chunk: Chunk, metadata: Mapping[str, str]) -> None:
         """Take note of the next chunk in order; RawHoleError when offsets before it are missing."""
+        seen = self.follow(chunk)
         place = (chunk.topic8, chunk.partition)
-        seen = self._seen.get(place, Extent(chunk.first, chunk.first))
+        self._seen[place] = seen._replace(next=ChunkProvenance.decode(chunk.key, metadata).last + 1)
+
+    def follow(self, chunk: Chunk) -> Extent:
+        """Return what was seen of a chunk's partition; RawHoleError when it does not reach to the chunk."""
+        seen = self._seen.get((chunk.topic8, chunk.partition), Extent(chunk.first, chunk.first))
         expected = seen.next
         if chunk.first < expected:
             raise RawHoleError(
@@ -89,7 +94,7 @@ class Continuity:
                 f"partition {chunk.partition}: offsets {expected} to {chunk.first - 1} are in no raw object before "
                 f"{chunk.key}",
             )
-        self._seen[place] = seen._replace(next=ChunkProvenance.decode(chunk.key, metadata).last + 1)
+        return seen
 
     def extent(self, topic8: str, partition: int) -> Extent | None:
         """Return which offsets of a partition were seen; None when it has no chunk."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -18,8 +19,9 @@ from sinks.keys import RAW, day_folder
 from sinks.lake import Lake, NoStackError
 from sinks.provenance import ChunkProvenance, ForeignObjectError
 from sinks.raw_days import FIRST_DAY, LAST_DAY, Chunk, Continuity, RawHoleError, chunk_of
+from sinks.raw_edges import Edges, Place, place_of
 from sinks.store import Store, StoreError, StoreRefused
-from streams.contract.days import shift_dt
+from streams.contract.days import dt_of_ms, shift_dt
 from streams.contract.topics import EVENTS
 
 #: Where the reference moves an object when it has processed it.
@@ -99,7 +101,28 @@ async def find_objects(sources: Sequence[Source], dt: str, *, dedupe: bool) -> F
                     foreign.append((day, source, key))
     wanted = [(source, key, day, True) for day, source, key in sorted(foreign, key=lambda found: (found[0], found[2]))]
     wanted += [(source, chunk.key, chunk.dt, False) for chunk, source in sorted(chunks, key=lambda found: found[0])]
-    return await _look(wanted)
+    return await _look(wanted, await _edges(sources, [chunk for chunk, _ in chunks], dt))
+
+
+class _Edges(NamedTuple):
+    """The chunks next to the window of a day: the last before it in each lake, the first after it."""
+
+    before: list[tuple[Source, Chunk]]
+    after: list[Chunk]
+
+
+async def _edges(sources: Sequence[Source], chunks: Sequence[Chunk], dt: str) -> _Edges:
+    today, places = dt_of_ms(time.time_ns() // 1_000_000), {place_of(chunk) for chunk in chunks}
+    before: list[tuple[Source, Chunk]] = []
+    after: dict[Place, Chunk] = {}
+    for source in sources:
+        edges = Edges(source.store)
+        before += [(source, chunk) for chunk in await edges.before(shift_dt(dt, FIRST_DAY), places)]
+        for chunk in await edges.after(
+            shift_dt(dt, LAST_DAY), places | {place_of(chunk) for _, chunk in before}, today
+        ):
+            after[place_of(chunk)] = min(chunk, after.get(place_of(chunk), chunk))
+    return _Edges(before, list(after.values()))
 
 
 async def _keys(source: Source, dt: str) -> list[str]:
@@ -122,7 +145,7 @@ async def _check_source(source: Source) -> None:
     raise NoSourceError(f"--from {source.url} has no raw/YYYY/MM/DD/ in it: name the bucket or folder that holds raw/")
 
 
-async def _look(wanted: Sequence[tuple[Source, str, str, bool]]) -> Findings:
+async def _look(wanted: Sequence[tuple[Source, str, str, bool]], edges: _Edges) -> Findings:
     gate = asyncio.Semaphore(_HEADS)
 
     async def look(source: Source, key: str, dt: str, foreign: bool) -> Found:  # noqa: FBT001 - the shape of a row
@@ -134,12 +157,23 @@ async def _look(wanted: Sequence[tuple[Source, str, str, bool]]) -> Findings:
 
     found = await asyncio.gather(*(look(*one) for one in wanted))
     continuity, objects = Continuity(), [one for one in found if one.foreign]
+    last_before: dict[Place, tuple[Chunk, Found]] = {}
+    for source, before in edges.before:
+        one = await look(source, before.key, before.dt, False)  # noqa: FBT003 - the shape of a row
+        known = last_before.get(place_of(before))
+        if known is None or (known[0].first, _last(known[1])) < (before.first, _last(one)):
+            last_before[place_of(before)] = before, one
+    for before, one in last_before.values():
+        with contextlib.suppress(ForeignObjectError):  # of another day, which will say so
+            continuity.see(before, one.metadata)
     chunks = ((chunk, one) for one in found if (chunk := chunk_of(one.key)))
     # Copies of a chunk stand side by side; the longest counts, as another may have been made while it grew.
     for _, copies in groupby(chunks, key=lambda each: each[0][:4]):
         chunk, longest = max(copies, key=lambda each: _last(each[1]))
         continuity.see(chunk, longest.metadata)
         objects.append(longest)
+    for following in edges.after:
+        continuity.follow(following)
     return Findings(objects, continuity)
 
 

@@ -6,6 +6,7 @@ Days are looked at in order, and each raw object is read once, though it matters
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -20,6 +21,7 @@ from sinks.part_writers import PartWriters, together
 from sinks.progress import Report
 from sinks.provenance import ElsewhereError, ForeignObjectError, is_from_elsewhere
 from sinks.raw_days import Chunk, Continuity, RawHoleError, list_chunks, raw_days_of, read_chunk
+from sinks.raw_edges import Edges, place_of
 from sinks.rebuild_lines import BrokenObjectError
 from sinks.rebuild_part import Order, Reading
 from sinks.reconcile_compare import Drift, compare, load_files
@@ -76,6 +78,7 @@ class Pass:
     def __init__(self, source: Source, report: Report, advance: Advance) -> None:
         self._store, self._log = source.store, source.log
         self._source = source
+        self._edges = Edges(source.store)
         self._report = report
         self._advance = advance
         #: In the order of deliveries.
@@ -132,12 +135,9 @@ class Pass:
             if raw_day in self._broken:
                 return Untold(dt=dt, why=self._broken[raw_day])
         try:
-            continuity = Continuity()
-            for chunk in chunks:
-                continuity.see(chunk, self._metadata[chunk.key])
-            # A window that ends before today may leave out newer chunks; one that does not must reach the raw ends.
-            if is_open:
-                await check_against_log(continuity, current, self._log, ends, raw_days)
+            continuity = await self._continuity(chunks, raw_days)
+            # What the log still holds of the window has to be in the archive, up to the raw ends where it is open.
+            await check_against_log(continuity, current, self._log, ends, raw_days)
         except (RawHoleError, ForeignObjectError) as why:
             return Untold(dt=dt, why=why)
         self._report("counting")
@@ -158,6 +158,20 @@ class Pass:
             differences=drift.examples,
         )
         return Compared(finding=finding, drift=drift, is_open=is_open)
+
+    async def _continuity(self, chunks: Sequence[Chunk], raw_days: Sequence[str]) -> Continuity:
+        """Return what the chunks of a window hold; RawHoleError when some are missing, at its edges too."""
+        continuity, places = Continuity(), {place_of(chunk) for chunk in chunks}
+        for chunk in await self._edges.before(raw_days[0], places):
+            places.add(place_of(chunk))
+            stat = await self._store.head(chunk.key)
+            with contextlib.suppress(ForeignObjectError):  # of another day, which will say so
+                continuity.see(chunk, stat.metadata if stat else {})
+        for chunk in chunks:
+            continuity.see(chunk, self._metadata[chunk.key])
+        for chunk in await self._edges.after(raw_days[-1], places, dt_of_ms(time.time_ns() // 1_000_000)):
+            continuity.follow(chunk)
+        return continuity
 
     async def _compare(self, recount: RollingRecount) -> Drift:
         drift, dt, elsewhere = Drift(), recount.dt, ""

@@ -22,7 +22,8 @@ from streams.state_records import (
     slot_key,
 )
 
-#: A client leaves this long after its last record: no later than the topic's retention may take its pieces.
+#: A client leaves this long after its last record, or in the hour that follows: hours are kept of it, and a repeat
+#: within 35 days is never another event.
 CLIENT_HOURS: Final = 35 * 24
 #: A running worker writes each piece again within this time, and a restoring one those that are older, so that the
 #: topic's retention takes none that is in use.
@@ -57,7 +58,7 @@ class Clients:
 
     def _seen(self, client_id: str, client: Client | None, hour: int) -> Client:
         """Take note of a record of a client that is new, or whose last record is of another hour."""
-        if client is None or hour - client.hour >= CLIENT_HOURS:
+        if client is None or hour - client.hour > CLIENT_HOURS:
             self.drop(client_id)
             client = self._clients[client_id] = Client(hour)
             self._changed[client_id] = client
@@ -79,7 +80,7 @@ class Clients:
 
     def drop_departed(self, log_hour: int) -> None:
         """Drop the clients whose last record is too long ago."""
-        for client_id in [c for c, client in self._clients.items() if log_hour - client.hour >= CLIENT_HOURS]:
+        for client_id in [c for c, client in self._clients.items() if log_hour - client.hour > CLIENT_HOURS]:
             self.drop(client_id)
 
     def refresh(self, hour: int) -> None:

@@ -12,7 +12,10 @@ from streams.state_records import VERSION, Marker
 _FIXED: Final = ("partitions", "shards", "day_rule", "client_table", "topic_id")
 #: How to get to another value, where a refold alone does not.
 _WAYS_ON: Final = {
-    **dict.fromkeys(("partitions", "shards"), "a new stack folds under the new one"),
+    **dict.fromkeys(
+        ("partitions", "shards"),
+        "a new stack folds under the new one, and `watchtime rebuild --dt DAY --from LAKE` brings old days over",
+    ),
     "day_rule": "`watchtime refold` folds the raw topic again under the new one, whose files need another SINKS_LAKE",
 }
 

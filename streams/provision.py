@@ -85,7 +85,8 @@ def differences(topic: Topic, found: Found) -> list[str]:
     if found.partitions != topic.partitions:
         complaints.append(
             f"topic {topic.name} has {found.partitions} partitions, expected {topic.partitions}: "
-            f"start with the number it was made with, or use another broker; it cannot be changed in place"
+            "start with the number it was made with, or use another broker and lake, and bring old days over with "
+            "`watchtime rebuild --dt DAY --from LAKE`; it cannot be changed in place"
         )
     for setting in FIXED_SETTINGS:
         expected, actual = topic.config[setting], found.config.get(setting, "")

@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -36,7 +36,7 @@ from streams.state_records import (
     Folded,
     Marker,
     Refold,
-    decode,
+    decode_for_refold,
     encode,
 )
 from streams.transactions import FencedProducer, Record
@@ -89,7 +89,7 @@ async def _plan(settings: Settings, topic_id: str) -> RefoldPlan:
     refuse_differences((topic for topic in wanted if topic.name not in _DROPPED), found)
     begins, ends, first_ms = {}, {}, 0
     async with committed_reader(settings.brokers) as reader:
-        markers, left = await _markers(reader, found), await _left(settings)
+        markers, left = await _markers(reader, found, topic_id), await _left(settings)
         # The first records of a topic that was made anew are not the first that were counted.
         anew = any(marker.topic_id != topic_id for marker in markers.values())
         for p in range(settings.partitions):
@@ -137,14 +137,14 @@ def newest_lost_ms(begin: int, oldest_ms: int, marker: Marker | None, *, anew: b
     return min(oldest_ms, marker.log_ms) if knows else oldest_ms
 
 
-async def _markers(reader: AIOKafkaConsumer, found: Mapping[str, Found]) -> dict[int, Marker]:
-    """Return the markers that are there by raw partition; they may be lost."""
+async def _markers(reader: AIOKafkaConsumer, found: Mapping[str, Found], topic_id: str) -> dict[int, Marker]:
+    """Return the markers that are there by raw partition; they may be lost, and they may be what is wrong."""
     markers: dict[int, Marker] = {}
     for p in range(found[topics.STATE].partitions if topics.STATE in found else 0):
         state = TopicPartition(topics.STATE, p)
         stored = await read_compacted(reader, state, await end_offset(reader, state))
         if MARKER_KEY in stored:
-            markers[p] = decode(Marker, stored[MARKER_KEY])
+            markers[p] = decode_for_refold(stored[MARKER_KEY], topic_id)
     return markers
 
 
@@ -220,7 +220,7 @@ async def _left(settings: Settings) -> dict[int, tuple[int, str]]:
     admin = AIOKafkaAdminClient(**client_options(settings.brokers))
     await admin.start()
     try:
-        offsets = await admin.list_consumer_group_offsets(_group(settings))
+        offsets = await _group_offsets(admin, _group(settings))
     finally:
         await admin.close()
     return {
@@ -228,6 +228,18 @@ async def _left(settings: Settings) -> dict[int, tuple[int, str]]:
         for partition, at in offsets.items()
         if partition.topic == topics.EVENTS and at.metadata.startswith(_LEFT)
     }
+
+
+async def _group_offsets(admin: AIOKafkaAdminClient, group: str) -> Mapping[TopicPartition, Any]:
+    """Return the offsets of a group, waiting for a broker that has only just started."""
+    deadline = time.monotonic() + _GROUP_WAIT_S
+    while True:
+        try:
+            return dict(await admin.list_consumer_group_offsets(group))
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(_RETRY_S)
 
 
 async def _reset_group(settings: Settings, plan: RefoldPlan) -> None:

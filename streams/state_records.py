@@ -14,6 +14,7 @@ Every value carries a version: absent fields and counters read as 0, a newer ver
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -114,13 +115,42 @@ _decoders: Final[dict[type[Any], msgspec.json.Decoder[Any]]] = {
 
 def decode(shape: type[_V], value: bytes) -> _V:
     """Return a stored value; NewerStateError when a newer release wrote it."""
-    decoded: _V = _decoders[shape].decode(value)
+    try:
+        decoded: _V = _decoders[shape].decode(value)
+    except msgspec.ValidationError:
+        _refuse_newer(shape, msgspec.json.decode(value, type=_Value))  # which may have another shape, too
+        raise
+    _refuse_newer(shape, decoded)
+    return decoded
+
+
+def _refuse_newer(shape: type[_Value], decoded: _Value) -> None:
     if decoded.v > VERSION:
         raise NewerStateError(
             f"a {shape.__name__} of version {decoded.v} was found, this release reads up to {VERSION}: "
             "run the release that wrote it, or `watchtime refold` to fold the raw topic again"
         )
-    return decoded
+
+
+class _Known(_Value):
+    """What is asked of a marker that cannot be read otherwise."""
+
+    generation: int = 0
+    first_dt: str = ""
+
+
+def decode_for_refold(value: bytes, topic_id: str) -> Marker:
+    """Return a marker; of one that this release cannot read, or that is damaged, what a new folding must know of it.
+
+    Its offset is then -1, which says that nothing is known of what was folded.
+    """
+    try:
+        return decode(Marker, value)
+    except (NewerStateError, msgspec.MsgspecError):
+        known = _Known()
+        with contextlib.suppress(msgspec.MsgspecError):
+            known = msgspec.json.decode(value, type=_Known)
+        return Marker(topic_id=topic_id, generation=known.generation, first_dt=known.first_dt)
 
 
 def epoch_key(client_id: str, seq_epoch: str) -> bytes:

@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 BUCKET: Final = "watchtime"
 RECORD_VERSION: Final = 1
-_ANEW: Final = "use another --data-dir, and bring old days over with `watchtime rebuild --dt DAY --from LAKE`"
+ANEW: Final = "use another --data-dir, and bring old days over with `watchtime rebuild --dt DAY --from LAKE`"
 
 
 class StackError(DeployError):
@@ -60,13 +60,13 @@ class Facts:
     """What holds for the life of a data folder; the metadata name the option and the way to another value."""
 
     #: P, partitions of watch.events.
-    partitions: int = field(default=DEFAULT_PARTITIONS, metadata={"said": "--partitions", "way": _ANEW})
+    partitions: int = field(default=DEFAULT_PARTITIONS, metadata={"said": "--partitions", "way": ANEW})
     #: Q, partitions of the daily topics and part files of a day.
-    shards: int = field(default=DEFAULT_SHARDS, metadata={"said": "--shards", "way": _ANEW})
+    shards: int = field(default=DEFAULT_SHARDS, metadata={"said": "--shards", "way": ANEW})
     #: Rule by which an event gets its day.
-    day: str = field(default="event", metadata={"said": "STREAMS_DAY", "way": _ANEW})
+    day: str = field(default="event", metadata={"said": "STREAMS_DAY", "way": ANEW})
     #: Format of the daily files.
-    format: str = field(default="parquet", metadata={"said": "SINKS_FORMAT", "way": _ANEW})
+    format: str = field(default="parquet", metadata={"said": "SINKS_FORMAT", "way": ANEW})
     #: Where files go: s3://bucket[/prefix] or file:///folder.
     lake: str = field(
         default=f"s3://{BUCKET}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import threading
 from collections.abc import Callable
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sinks.keys import FileKey
+from sinks.keys import ChunkKey, FileKey
 from sinks.layout import settle_layout
+from sinks.provenance import ChunkProvenance
 from sinks.raw_days import Continuity, RawHoleError
 from sinks.rebuild_guard import OpenDayError, check_archive_is_whole
 from sinks.reconcile_day import Stack
@@ -19,6 +21,7 @@ from sinks.reconcile_range import reconcile
 from sinks.reconcile_settle import NotSettledError
 from streams.contract.days import shift_dt
 from streams.contract.rows import CHANNEL, HOUR, VIDEO
+from streams.contract.topics import EVENTS
 from tests.integration.made_lake import NASTY, Made
 from tests.lakes import file_bytes
 from tests.servers import FreshTopics
@@ -162,6 +165,27 @@ async def test_an_object_missing_at_either_end_is_a_hole(made: Made, which: int,
 
     with pytest.raises(RawHoleError, match=f"offsets {offsets} are in the topic"):
         await reconcile(Stack.of(made.data_dir, {}), made.dt, 5, lambda _: None)
+
+
+@pytest.mark.parametrize(("gone", "offsets"), [(1, "1 to 1"), (3, "3 to 3"), (None, "")])
+async def test_an_object_missing_at_an_edge_of_days_that_are_long_over_is_a_hole(
+    made: Made, gone: int | None, offsets: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log has nothing of them any more; the objects next to those that matter say what there was."""
+    for number, days_ago in enumerate([61, 55, 45, 31, 30]):
+        dt = shift_dt(made.dt, -days_ago)
+        key = ChunkKey(dt, EVENTS, "0123abcd", 0, number).encode()
+        told = ChunkProvenance(
+            topic=EVENTS, topic_id="of before", partition=0, first=number, last=number, state="closed"
+        )
+        if number != gone:
+            await made.store.put(key, gzip.compress(b""), told.encode(), etag=None)
+
+    code = await asyncio.to_thread(made.run_days, "--dt", shift_dt(made.dt, -40))
+
+    said = capsys.readouterr()
+    assert code == (0 if gone is None else 2), said
+    assert gone is None or f"offsets {offsets} are in no raw object" in said.err
 
 
 async def test_what_came_in_after_the_days_that_matter_is_not_missed(made: Made) -> None:

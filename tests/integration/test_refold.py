@@ -89,6 +89,18 @@ async def test_nothing_is_dropped_under_settings_that_do_not_fit_the_topics(
         assert await consumer.topics() == before
 
 
+async def test_a_marker_that_cannot_be_read_keeps_no_refold_away(fresh_topics: FreshTopics, group_prefix: str) -> None:
+    """It is the way out of state of a newer release, and of state that is damaged."""
+    server = await fresh_topics()
+    async with AIOKafkaProducer(bootstrap_servers=server, acks="all") as producer:
+        for p, value in enumerate([b'{"v":2,"offset":{},"generation":4}', b"damaged"]):
+            await producer.send_and_wait(topics.STATE, value, MARKER_KEY, partition=p)
+
+    plan = await refold(server, group_prefix)
+
+    assert (plan.generation, plan.first_dt) == (5, "")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "go",

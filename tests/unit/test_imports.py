@@ -95,7 +95,7 @@ def test_rules_import_no_io(module):
 
 
 #: How any stage gets to the brokers: no rule of streams, and nothing that loads Faust.
-ACCESS = ("streams.brokers", "streams.connect", "streams.variables")
+ACCESS = ("streams.brokers", "streams.connect", "streams.ending", "streams.variables")
 #: How a worker of streams or sinks is a member of its groups.
 MEMBERSHIP = "streams.membership"
 #: What a stage may import of the others beside the contract.

@@ -110,7 +110,10 @@ def test_a_stage_refuses_what_it_does_not_know_before_it_begins(stage: str) -> N
     assert (done.returncode, "unrecognized arguments: --workers 2" in done.stderr) == (2, True)
 
 
-def test_an_error_is_told_programs_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_error_is_told_programs_too(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     assert main(["rejected", "list", "--json", "--data-dir", str(tmp_path), "--since", "2h"]) == 1
 
     assert "watch.rejected" in json.loads(capsys.readouterr().out)["error"]

@@ -94,6 +94,21 @@ async def test_503_says_to_come_back_and_nothing_is_counted(gateway: Gateway):
     assert gateway.metric("watchtime_gateway_events_total", result="accepted") == 0
 
 
+async def test_rejected_events_of_refused_requests_are_recorded_when_they_come_again(gateway: Gateway):
+    """Or a broker that was away would have used up what may be recorded in a minute, and they would only be counted."""
+    gateway.publisher.ready = False
+    for _ in range(3):
+        assert (await gateway.post({"events": [{}] * 60}))[0] == 503
+    gateway.publisher.ready = True
+
+    assert (await gateway.post({"events": [{}] * 100}))[0] == 200
+    assert len(gateway.records(topics.REJECTED)) == 100
+    assert (await gateway.post({}))[0] == 200
+    assert len(gateway.records(topics.REJECTED)) == 100
+    gateway.publisher.ready = False
+    assert (await gateway.post({}))[0] == 503
+
+
 async def test_the_answer_waits_for_the_acknowledgement(gateway: Gateway):
     gateway.publisher.open.clear()
     answer = asyncio.create_task(gateway.post(VALID))

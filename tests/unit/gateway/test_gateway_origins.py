@@ -37,6 +37,13 @@ async def test_answers_to_pages_carry_cors_headers_refusals_too(start_gateway):
             headers={"Content-Type": "application/json", "Origin": "https://www.youtube.com"},
         ) as response:
             assert response.headers["Access-Control-Allow-Origin"] == "*"
+            assert response.headers["Access-Control-Expose-Headers"] == "Retry-After"
+
+
+async def test_two_origins_are_none_of_those_allowed(gateway: Gateway):
+    headers = [("Origin", "chrome-extension://abc"), ("Origin", "https://evil.example")]
+    async with gateway.session.get(f"{gateway.url}/health", headers=headers) as response:
+        assert response.status == 403
 
 
 @pytest.mark.parametrize("path", ["/ingest", "/health", "/ready", "/", "/nowhere"])

@@ -136,7 +136,7 @@ class _Fold:
     def is_repeat(self, record: RawRecord, event: dict[str, Any], client: str) -> bool:
         hour = record.broker_ms // HOUR
         window = self.windows.get((record.p, client))
-        if window is None or hour - window.last_hour >= 35 * 24:
+        if window is None or hour - window.last_hour > 35 * 24:
             window = self.windows[record.p, client] = Window(hour)
         window.last_hour = hour
         seq, epoch, event_id = integer(event.get("seq")), text(event.get("seq_epoch")), event.get("event_id")

@@ -21,9 +21,9 @@ def see(clients: Clients, client_id: str, hour: int, event: Event = FIRST, offse
 def test_a_client_leaves_35_days_after_its_last_record():
     clients = Clients(KEY)
     assert see(clients, "a", START)
-    assert not see(clients, "a", START + 35 * 24 - 1)  # a repeat is a record too
-    assert not see(clients, "a", START + 2 * 35 * 24 - 2)
-    assert see(clients, "a", START + 3 * 35 * 24 - 2)
+    assert not see(clients, "a", START + 35 * 24)  # a repeat is a record too
+    assert not see(clients, "a", START + 2 * 35 * 24)
+    assert see(clients, "a", START + 3 * 35 * 24 + 1)
     assert CLIENT_HOURS == 35 * 24
 
 
@@ -35,6 +35,8 @@ def test_departed_clients_take_their_pieces_with_them():
     clients.take_changed()
 
     clients.drop_departed(START + CLIENT_HOURS)
+    assert len(clients) == 2
+    clients.drop_departed(START + CLIENT_HOURS + 1)
     assert len(clients) == 1
     assert set(clients.take_changed()) == {
         (client_key("a"), None),
@@ -114,8 +116,8 @@ def test_clients_that_left_while_no_worker_ran_are_taken_away_at_the_restore():
 
     restored = Clients(KEY)
     restored.restore(stored)
-    restored.drop_departed(START + CLIENT_HOURS)
+    restored.drop_departed(START + CLIENT_HOURS + 1)
     assert len(restored) == 1
     assert (slot_key("a", 0), None) in restored.take_changed()
-    assert see(restored, "a", START + CLIENT_HOURS)
-    assert not see(restored, "b", START + CLIENT_HOURS)
+    assert see(restored, "a", START + CLIENT_HOURS + 1)
+    assert not see(restored, "b", START + CLIENT_HOURS + 1)

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from streams.contract.keys import PartialKey
 from streams.fold_settings import FoldSettings, SettingsChangedError
 from streams.partition_state import PartitionState
-from streams.state_records import MARKER_KEY, Marker, NewerStateError, Share, decode, encode, is_piece_key
+from streams.state_records import (
+    MARKER_KEY,
+    Marker,
+    NewerStateError,
+    Share,
+    decode,
+    decode_for_refold,
+    encode,
+    is_piece_key,
+)
 from tests.unit.streams.folding import TOPIC_ID, Topics, fold, folded, published, put, settings_of
 from tests.unit.streams.plain_fold import DAY, HOUR, plain_rows
 from tests.unit.streams.raw_logs import PARTITIONS, START_MS, raw_logs
@@ -106,7 +115,7 @@ def test_what_is_stored_is_what_is_in_memory_at_any_record(records, housekeeping
 
         # Those that are to leave may stay in memory until the hourly housekeeping.
         hour = state.log_ms // HOUR
-        here = {name: window for name, window in windows(state).items() if hour - window[0] < 35 * 24}
+        here = {name: window for name, window in windows(state).items() if hour - window[0] <= 35 * 24}
         assert windows(restored) == here
         assert (restored.offset, restored.log_ms) == (state.offset, state.log_ms)
     assert published(topics) == plain_rows(records)
@@ -216,6 +225,27 @@ def test_state_of_a_newer_release_is_refused():
 
     with pytest.raises(NewerStateError, match="version 99"):
         PartitionState.restored(0, settings_of(), topic)
+
+
+@pytest.mark.parametrize("value", [b'{"v":2,"counters":{}}', b'{"v":2,"channel":7}'])
+def test_a_newer_release_is_named_though_its_values_have_another_shape(value):
+    with pytest.raises(NewerStateError, match="a Share of version 2"):
+        decode(Share, value)
+
+
+@pytest.mark.parametrize(
+    ("value", "known"),
+    [
+        (b"", (0, "")),
+        (b'{"v":1,"offset":5,"gener', (0, "")),
+        (b'{"v":1,"offset":"five","generation":3,"first_dt":"2026-01-02"}', (3, "2026-01-02")),
+        (b'{"v":2,"offset":5,"generation":3,"first_dt":"2026-01-02"}', (3, "2026-01-02")),
+        (b'{"v":2,"generation":"third"}', (0, "")),
+    ],
+)
+def test_a_refold_takes_from_a_marker_that_cannot_be_read_what_can(value, known):
+    marker = decode_for_refold(value, "topic")
+    assert (marker.offset, marker.topic_id, marker.generation, marker.first_dt) == (-1, "topic", *known)
 
 
 def test_an_empty_record_and_a_control_record_move_the_marker_only():
