@@ -101,7 +101,7 @@ async def find_objects(sources: Sequence[Source], dt: str, *, dedupe: bool) -> F
                     foreign.append((day, source, key))
     wanted = [(source, key, day, True) for day, source, key in sorted(foreign, key=lambda found: (found[0], found[2]))]
     wanted += [(source, chunk.key, chunk.dt, False) for chunk, source in sorted(chunks, key=lambda found: found[0])]
-    return await _look(wanted, await _edges(sources, [chunk for chunk, _ in chunks], dt))
+    return await _look(wanted, await _edges(sources, chunks, dt))
 
 
 class _Edges(NamedTuple):
@@ -111,16 +111,24 @@ class _Edges(NamedTuple):
     after: list[Chunk]
 
 
-async def _edges(sources: Sequence[Source], chunks: Sequence[Chunk], dt: str) -> _Edges:
-    today, places = dt_of_ms(time.time_ns() // 1_000_000), {place_of(chunk) for chunk in chunks}
+async def _edges(sources: Sequence[Source], chunks: Sequence[tuple[Chunk, Source]], dt: str) -> _Edges:
+    """Find them, each only where its lake has the partition on the other side of the window's edge too.
+
+    Of a lake from which days were moved away, what is left says nothing of what another lake holds.
+    """
+    today = dt_of_ms(time.time_ns() // 1_000_000)
     before: list[tuple[Source, Chunk]] = []
     after: dict[Place, Chunk] = {}
     for source in sources:
-        edges = Edges(source.store)
-        before += [(source, chunk) for chunk in await edges.before(shift_dt(dt, FIRST_DAY), places)]
-        for chunk in await edges.after(
-            shift_dt(dt, LAST_DAY), places | {place_of(chunk) for _, chunk in before}, today
-        ):
+        edges, inside = Edges(source.store), {place_of(chunk) for chunk, at in chunks if at is source}
+        ahead = await edges.before(shift_dt(dt, FIRST_DAY), inside)
+        known = inside | {place_of(chunk) for chunk in ahead}
+        behind = [
+            chunk for chunk in await edges.after(shift_dt(dt, LAST_DAY), known, today) if place_of(chunk) in known
+        ]
+        known = inside | {place_of(chunk) for chunk in behind}
+        before += [(source, chunk) for chunk in ahead if place_of(chunk) in known]
+        for chunk in behind:
             after[place_of(chunk)] = min(chunk, after.get(place_of(chunk), chunk))
     return _Edges(before, list(after.values()))
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from sinks.part_writers import PartWriters, together
 from sinks.progress import Report
 from sinks.provenance import ElsewhereError, ForeignObjectError, is_from_elsewhere
 from sinks.raw_days import Chunk, Continuity, RawHoleError, list_chunks, raw_days_of, read_chunk
-from sinks.raw_edges import Edges, place_of
+from sinks.raw_edges import Edges, Place, place_of
 from sinks.rebuild_lines import BrokenObjectError
 from sinks.rebuild_part import Order, Reading
 from sinks.reconcile_compare import Drift, compare, load_files
@@ -135,9 +135,12 @@ class Pass:
             if raw_day in self._broken:
                 return Untold(dt=dt, why=self._broken[raw_day])
         try:
-            continuity = await self._continuity(chunks, raw_days)
-            # What the log still holds of the window has to be in the archive, up to the raw ends where it is open.
-            await check_against_log(continuity, current, self._log, ends, raw_days)
+            # What came in after the archive had reached the raw ends may be in chunks that were not listed or read.
+            reached = {(current, place.partition): end for place, end in ends.items()}
+            continuity = await self._continuity(chunks, raw_days, reached)
+            # A window that ends before today may leave out newer chunks; one that does not must reach the raw ends.
+            if is_open:
+                await check_against_log(continuity, current, self._log, ends, raw_days)
         except (RawHoleError, ForeignObjectError) as why:
             return Untold(dt=dt, why=why)
         self._report("counting")
@@ -159,18 +162,23 @@ class Pass:
         )
         return Compared(finding=finding, drift=drift, is_open=is_open)
 
-    async def _continuity(self, chunks: Sequence[Chunk], raw_days: Sequence[str]) -> Continuity:
+    async def _continuity(
+        self, chunks: Sequence[Chunk], raw_days: Sequence[str], reached: Mapping[Place, int]
+    ) -> Continuity:
         """Return what the chunks of a window hold; RawHoleError when some are missing, at its edges too."""
         continuity, places = Continuity(), {place_of(chunk) for chunk in chunks}
         for chunk in await self._edges.before(raw_days[0], places):
             places.add(place_of(chunk))
-            stat = await self._store.head(chunk.key)
+            metadata: Mapping[str, str] = self._metadata.get(chunk.key, {})
+            if not metadata and (stat := await self._store.head(chunk.key)) is not None:
+                metadata = stat.metadata
             with contextlib.suppress(ForeignObjectError):  # of another day, which will say so
-                continuity.see(chunk, stat.metadata if stat else {})
+                continuity.see(chunk, metadata)
         for chunk in chunks:
             continuity.see(chunk, self._metadata[chunk.key])
         for chunk in await self._edges.after(raw_days[-1], places, dt_of_ms(time.time_ns() // 1_000_000)):
-            continuity.follow(chunk)
+            if chunk.first <= reached.get(place_of(chunk), chunk.first):
+                continuity.follow(chunk)
         return continuity
 
     async def _compare(self, recount: RollingRecount) -> Drift:

@@ -135,6 +135,7 @@ def _refuse_newer(shape: type[_Value], decoded: _Value) -> None:
 class _Known(_Value):
     """What is asked of a marker that cannot be read otherwise."""
 
+    topic_id: str = ""
     generation: int = 0
     first_dt: str = ""
 
@@ -146,11 +147,11 @@ def decode_for_refold(value: bytes, topic_id: str) -> Marker:
     """
     try:
         return decode(Marker, value)
-    except (NewerStateError, msgspec.MsgspecError):
+    except (NewerStateError, msgspec.MsgspecError, UnicodeDecodeError):
         known = _Known()
-        with contextlib.suppress(msgspec.MsgspecError):
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
             known = msgspec.json.decode(value, type=_Known)
-        return Marker(topic_id=topic_id, generation=known.generation, first_dt=known.first_dt)
+        return Marker(topic_id=known.topic_id or topic_id, generation=known.generation, first_dt=known.first_dt)
 
 
 def epoch_key(client_id: str, seq_epoch: str) -> bytes:

@@ -88,3 +88,12 @@ async def test_an_object_that_is_gone_from_an_edge_of_the_window_is_missed(
     else:
         with pytest.raises(RawHoleError, match=hole):
             await find_objects([here, there], DT, dedupe=False)
+
+
+async def test_what_is_left_of_a_lake_does_not_keep_a_whole_copy_of_the_days_from_being_read() -> None:
+    here, there = sources()
+    for dt, (first, last) in ARCHIVE.items():
+        await put_chunk(there, dt, first, last)
+    await put_chunk(here, "2026-01-20", 90, 99)
+
+    assert len((await find_objects([here, there], DT, dedupe=False)).objects) == 3

@@ -241,11 +241,16 @@ def test_a_newer_release_is_named_though_its_values_have_another_shape(value):
         (b'{"v":1,"offset":"five","generation":3,"first_dt":"2026-01-02"}', (3, "2026-01-02")),
         (b'{"v":2,"offset":5,"generation":3,"first_dt":"2026-01-02"}', (3, "2026-01-02")),
         (b'{"v":2,"generation":"third"}', (0, "")),
+        (b'{"v":1,"day_rule":"\xff","first_dt":"\xff"}', (0, "")),
     ],
 )
 def test_a_refold_takes_from_a_marker_that_cannot_be_read_what_can(value, known):
     marker = decode_for_refold(value, "topic")
     assert (marker.offset, marker.topic_id, marker.generation, marker.first_dt) == (-1, "topic", *known)
+
+
+def test_a_refold_sees_that_a_marker_that_cannot_be_read_was_of_another_topic():
+    assert decode_for_refold(b'{"v":2,"topic_id":"another"}', "topic").topic_id == "another"
 
 
 def test_an_empty_record_and_a_control_record_move_the_marker_only():
