@@ -44,11 +44,21 @@ def test_down_waits_for_a_stack_that_was_ending_already(cut_off: Path, capsys: p
     assert capsys.readouterr().err == "stopped\n"
 
 
+RESTART, ANOTHER = "stop all of it with `watchtime down`", "use another --data-dir"
+
+
 @pytest.mark.parametrize(
-    "option", ["--gateway-port=1", "--partitions=1", "--shards=2", "--refresh-s=1", "--lake=s3://x"]
+    ("option", "way"),
+    [
+        ("--gateway-port=1", RESTART),
+        ("--refresh-s=1", RESTART),
+        ("--partitions=1", ANOTHER),
+        ("--shards=2", ANOTHER),
+        ("--lake=s3://x", ANOTHER),
+    ],
 )
 def test_a_running_stack_takes_no_other_options(
-    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    option: str, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(tenancy, "is_held", lambda _: True)
     told = {"gateway": "http://127.0.0.1:4000", "lake": "s3://watchtime", "refresh_s": 10.0}
@@ -58,7 +68,7 @@ def test_a_running_stack_takes_no_other_options(
     as_they_are = ["--gateway-port=4000", "--lake=s3://watchtime", "--refresh-s=10", "--partitions=4"]
 
     assert main(["up", "--data-dir", str(tmp_path), "--detach", *as_they_are, option, "sinks"]) == 1
-    assert f"leave out {option.partition('=')[0]}, or stop all of it with `watchtime down`" in capsys.readouterr().err
+    assert f"leave out {option.partition('=')[0]}, or {way}" in capsys.readouterr().err
 
     assert main(["up", "--data-dir", str(tmp_path), "--detach", *as_they_are, "--gateway-port=0", "sinks"]) == 1
     assert "leave out" not in capsys.readouterr().err
