@@ -19,7 +19,6 @@ from streams.state_records import (
     NewerStateError,
     Share,
     decode,
-    decode_for_refold,
     encode,
     is_piece_key,
 )
@@ -225,32 +224,6 @@ def test_state_of_a_newer_release_is_refused():
 
     with pytest.raises(NewerStateError, match="version 99"):
         PartitionState.restored(0, settings_of(), topic)
-
-
-@pytest.mark.parametrize("value", [b'{"v":2,"counters":{}}', b'{"v":2,"channel":7}'])
-def test_a_newer_release_is_named_though_its_values_have_another_shape(value):
-    with pytest.raises(NewerStateError, match="a Share of version 2"):
-        decode(Share, value)
-
-
-@pytest.mark.parametrize(
-    ("value", "known"),
-    [
-        (b"", (0, "")),
-        (b'{"v":1,"offset":5,"gener', (0, "")),
-        (b'{"v":1,"offset":"five","generation":3,"first_dt":"2026-01-02"}', (3, "2026-01-02")),
-        (b'{"v":2,"offset":5,"generation":3,"first_dt":"2026-01-02"}', (3, "2026-01-02")),
-        (b'{"v":2,"generation":"third"}', (0, "")),
-        (b'{"v":1,"day_rule":"\xff","first_dt":"\xff"}', (0, "")),
-    ],
-)
-def test_a_refold_takes_from_a_marker_that_cannot_be_read_what_can(value, known):
-    marker = decode_for_refold(value, "topic")
-    assert (marker.offset, marker.topic_id, marker.generation, marker.first_dt) == (-1, "topic", *known)
-
-
-def test_a_refold_sees_that_a_marker_that_cannot_be_read_was_of_another_topic():
-    assert decode_for_refold(b'{"v":2,"topic_id":"another"}', "topic").topic_id == "another"
 
 
 def test_an_empty_record_and_a_control_record_move_the_marker_only():

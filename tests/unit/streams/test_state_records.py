@@ -10,10 +10,12 @@ from streams.state_records import (
     ClientPiece,
     EpochPiece,
     Marker,
+    NewerStateError,
     Share,
     SlotPiece,
     client_key,
     decode,
+    decode_for_refold,
     decode_piece_key,
     encode,
     epoch_key,
@@ -44,3 +46,29 @@ def test_piece_keys_come_back_whole(client_id, name):
     assert decode_piece_key(client_key(client_id)) == ("client", client_id, None)
     assert all(is_piece_key(key) for key in (epoch_key(client_id, name), slot_key(client_id, 0), client_key(client_id)))
     assert not is_piece_key(f"2025-10-09|video|{name}|0".encode())
+
+
+@pytest.mark.parametrize("value", [b'{"v":2,"counters":{}}', b'{"v":2,"channel":7}'])
+def test_a_newer_release_is_named_though_its_values_have_another_shape(value):
+    with pytest.raises(NewerStateError, match="a Share of version 2"):
+        decode(Share, value)
+
+
+@pytest.mark.parametrize(
+    ("value", "known"),
+    [
+        (b"", (0, "")),
+        (b'{"v":1,"offset":5,"gener', (0, "")),
+        (b'{"v":1,"offset":"five","generation":3,"first_dt":"2026-01-02"}', (3, "2026-01-02")),
+        (b'{"v":2,"offset":5,"generation":3,"first_dt":"2026-01-02"}', (3, "2026-01-02")),
+        (b'{"v":2,"generation":"third"}', (0, "")),
+        (b'{"v":1,"day_rule":"\xff","first_dt":"\xff"}', (0, "")),
+    ],
+)
+def test_a_refold_takes_from_a_marker_that_cannot_be_read_what_can(value, known):
+    marker = decode_for_refold(value, "topic")
+    assert (marker.offset, marker.topic_id, marker.generation, marker.first_dt) == (-1, "topic", *known)
+
+
+def test_a_refold_sees_that_a_marker_that_cannot_be_read_was_of_another_topic():
+    assert decode_for_refold(b'{"v":2,"topic_id":"another"}', "topic").topic_id == "another"
