@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
-from typing import Any, Final
+from dataclasses import fields
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -16,7 +17,7 @@ from deploy.doctor import check
 from deploy.errors import DeployError
 from deploy.local import control, endpoints, tenancy
 from deploy.local.cache import Cache
-from deploy.local.config import ANEW, Options, read_record
+from deploy.local.config import ANEW, Facts, Options, read_record
 from deploy.local.serve import serve
 from deploy.progress import ChildLines, fetch_with_progress
 
@@ -79,13 +80,10 @@ def _start_again(args: argparse.Namespace, lines: ChildLines) -> int:
     return _follow(control.ask(args.data_dir, "start", stopped) if stopped else [told], args, lines)
 
 
-#: What no restart changes.
-FOR_LIFE: Final = {"partitions", "shards", "lake"}
-
-
 def _refuse_options(args: argparse.Namespace) -> None:
     """Say that a running stack keeps what it was started with, instead of dropping what is asked for."""
     running, (facts, _) = endpoints.read(args.data_dir), read_record(args.data_dir)
+    for_life = {entry.name for entry in fields(Facts)}
     held = {
         "gateway_port": urlsplit(running["gateway"]).port,
         "partitions": facts and facts.partitions,
@@ -101,7 +99,7 @@ def _refuse_options(args: argparse.Namespace) -> None:
         option = f"--{name.replace('_', '-')}"
         raise DeployError(
             f"the stack that runs in {args.data_dir} has {option} {value} and keeps it: leave out {option}, or "
-            f"{ANEW if name in FOR_LIFE else 'stop all of it with `watchtime down` first'}"
+            f"{ANEW if name in for_life else 'stop all of it with `watchtime down` first'}"
         )
 
 

@@ -20,6 +20,7 @@ from gateway.intake import Record
 from gateway.producer import Producer
 from streams.brokers import Address, BrokersError
 from streams.contract import topics
+from streams.ending import end
 
 #: The longest a flush may take. A request waits for the flush under way and its own one; if the first fails at its
 #: deadline, the second fails with it. So clients hear within 5 s.
@@ -125,8 +126,7 @@ class KafkaPublisher:
     async def stop(self) -> None:
         """Let go of the broker; all requests have been answered by now, so nothing is left to flush."""
         if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+            await end(self._keeper)
         if self._farewells:
             await asyncio.wait(self._farewells, timeout=_STOP_TIMEOUT_S)
 

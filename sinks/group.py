@@ -22,7 +22,7 @@ from sinks.lanes import Lane
 from sinks.precedence import ReadAgainError
 from sinks.settings import Settings
 from streams.connect import client_options
-from streams.ending import StoppedError, check_goes_on, unless_stopped
+from streams.ending import StoppedError, check_goes_on, end, unless_stopped
 from streams.membership import member_options, refuse_replacement
 
 MAX_RECORDS: Final = 2_000
@@ -100,9 +100,7 @@ class Group:
                 await self._poll(stop)
                 await self._let_go(flush=True, within_s=FLUSH_S)
             finally:
-                committer.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await committer
+                await end(committer)
             self._raise_failure()
             await self._commit_last()
         finally:
@@ -241,8 +239,8 @@ class Group:
 
     async def _observe(self) -> None:
         for partition, held in self._held.items():
-            if held.located and (end := self._consumer.last_stable_offset(partition)) is not None:
-                held.lane.observe(max(0, end - await self._consumer.position(partition)))
+            if held.located and (stable := self._consumer.last_stable_offset(partition)) is not None:
+                held.lane.observe(max(0, stable - await self._consumer.position(partition)))
 
     async def _commit_last(self) -> None:
         try:

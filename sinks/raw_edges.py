@@ -14,7 +14,7 @@ from streams.contract.days import shift_dt
 from streams.contract.topics import EVENTS
 
 #: How far from the window a chunk is looked for: as long as a partition of a live stack may well be quiet.
-LOOK_DAYS: Final = 32
+_LOOK_DAYS: Final = 32
 #: Days that are listed together.
 _STEP: Final = 8
 
@@ -28,19 +28,24 @@ def place_of(chunk: Chunk) -> Place:
 
 
 class Edges:
-    """Finds the chunks around windows of one lake; each day is listed once."""
+    """Finds the chunks of windows of one lake, and around them; each day is listed once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._listed: dict[str, list[Chunk]] = {}
 
+    async def between(self, days: Sequence[str]) -> list[Chunk]:
+        """Return the chunks of days, in the order of deliveries."""
+        await self._list(days)
+        return sorted(chunk for day in days for chunk in self._listed[day])
+
     async def before(self, dt: str, places: Collection[Place]) -> list[Chunk]:
         """Return each partition's last chunk of the days before one, looking on until all of `places` have one."""
-        return await self._nearest([shift_dt(dt, -days) for days in range(1, LOOK_DAYS + 1)], places, newest=True)
+        return await self._nearest([shift_dt(dt, -days) for days in range(1, _LOOK_DAYS + 1)], places, newest=True)
 
     async def after(self, dt: str, places: Collection[Place], today: str) -> list[Chunk]:
         """Return each partition's first chunk of the days after one, looking on until all of `places` have one."""
-        days = [day for after in range(1, LOOK_DAYS + 1) if (day := shift_dt(dt, after)) <= today]
+        days = [day for after in range(1, _LOOK_DAYS + 1) if (day := shift_dt(dt, after)) <= today]
         return await self._nearest(days, places, newest=False)
 
     async def _nearest(self, days: Sequence[str], places: Collection[Place], *, newest: bool) -> list[Chunk]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from operator import itemgetter
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -100,14 +101,14 @@ async def find_objects(sources: Sequence[Source], dt: str, *, dedupe: bool) -> F
                 elif source.foreign and (dedupe or offset >= _FIRST_COUNTED):
                     foreign.append((day, source, key))
     wanted = [(source, key, day, True) for day, source, key in sorted(foreign, key=lambda found: (found[0], found[2]))]
-    wanted += [(source, chunk.key, chunk.dt, False) for chunk, source in sorted(chunks, key=lambda found: found[0])]
+    wanted += _rows(chunks)
     return await _look(wanted, await _edges(sources, chunks, dt))
 
 
 class _Edges(NamedTuple):
-    """The chunks next to the window of a day: the last before it in each lake, the first after it."""
+    """The chunks next to the window of a day: the last before it with its copies, the first after it."""
 
-    before: list[tuple[Source, Chunk]]
+    before: list[tuple[Chunk, Source]]
     after: list[Chunk]
 
 
@@ -117,7 +118,7 @@ async def _edges(sources: Sequence[Source], chunks: Sequence[tuple[Chunk, Source
     Of a lake from which days were moved away, what is left says nothing of what another lake holds.
     """
     today = dt_of_ms(time.time_ns() // 1_000_000)
-    before: list[tuple[Source, Chunk]] = []
+    before: list[tuple[Chunk, Source]] = []
     after: dict[Place, Chunk] = {}
     for source in sources:
         edges, inside = Edges(source.store), {place_of(chunk) for chunk, at in chunks if at is source}
@@ -127,10 +128,11 @@ async def _edges(sources: Sequence[Source], chunks: Sequence[tuple[Chunk, Source
             chunk for chunk in await edges.after(shift_dt(dt, LAST_DAY), known, today) if place_of(chunk) in known
         ]
         known = inside | {place_of(chunk) for chunk in behind}
-        before += [(source, chunk) for chunk in ahead if place_of(chunk) in known]
+        before += [(chunk, source) for chunk in ahead if place_of(chunk) in known]
         for chunk in behind:
             after[place_of(chunk)] = min(chunk, after.get(place_of(chunk), chunk))
-    return _Edges(before, list(after.values()))
+    last = {place_of(chunk): chunk.first for chunk, _ in sorted(before, key=itemgetter(0))}
+    return _Edges([one for one in before if one[0].first == last[place_of(one[0])]], list(after.values()))
 
 
 async def _keys(source: Source, dt: str) -> list[str]:
@@ -165,24 +167,28 @@ async def _look(wanted: Sequence[tuple[Source, str, str, bool]], edges: _Edges) 
 
     found = await asyncio.gather(*(look(*one) for one in wanted))
     continuity, objects = Continuity(), [one for one in found if one.foreign]
-    last_before: dict[Place, tuple[Chunk, Found]] = {}
-    for source, before in edges.before:
-        one = await look(source, before.key, before.dt, False)  # noqa: FBT003 - the shape of a row
-        known = last_before.get(place_of(before))
-        if known is None or (known[0].first, _last(known[1])) < (before.first, _last(one)):
-            last_before[place_of(before)] = before, one
-    for before, one in last_before.values():
+    before = await asyncio.gather(*(look(*one) for one in _rows(edges.before)))
+    for chunk, longest in _longest(before):
         with contextlib.suppress(ForeignObjectError):  # of another day, which will say so
-            continuity.see(before, one.metadata)
-    chunks = ((chunk, one) for one in found if (chunk := chunk_of(one.key)))
-    # Copies of a chunk stand side by side; the longest counts, as another may have been made while it grew.
-    for _, copies in groupby(chunks, key=lambda each: each[0][:4]):
-        chunk, longest = max(copies, key=lambda each: _last(each[1]))
+            continuity.see(chunk, longest.metadata)
+    for chunk, longest in _longest(found):
         continuity.see(chunk, longest.metadata)
         objects.append(longest)
     for following in edges.after:
         continuity.follow(following)
     return Findings(objects, continuity)
+
+
+def _rows(chunks: Iterable[tuple[Chunk, Source]]) -> list[tuple[Source, str, str, bool]]:
+    """Return what is to be looked at, in the order of deliveries: copies of a chunk stand side by side."""
+    return [(source, chunk.key, chunk.dt, False) for chunk, source in sorted(chunks, key=itemgetter(0))]
+
+
+def _longest(found: Iterable[Found]) -> Iterator[tuple[Chunk, Found]]:
+    """Give each chunk with its longest copy, as another may have been made while it grew; copies stand side by side."""
+    chunks = ((chunk, one) for one in found if (chunk := chunk_of(one.key)))
+    for _, copies in groupby(chunks, key=lambda each: each[0][:4]):
+        yield max(copies, key=lambda each: _last(each[1]))
 
 
 def _last(found: Found) -> int:

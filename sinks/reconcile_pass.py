@@ -20,7 +20,7 @@ from sinks.line_columns import UnreadableLineError
 from sinks.part_writers import PartWriters, together
 from sinks.progress import Report
 from sinks.provenance import ElsewhereError, ForeignObjectError, is_from_elsewhere
-from sinks.raw_days import Chunk, Continuity, RawHoleError, list_chunks, raw_days_of, read_chunk
+from sinks.raw_days import Chunk, Continuity, RawHoleError, raw_days_of, read_chunk
 from sinks.raw_edges import Edges, Place, place_of
 from sinks.rebuild_lines import BrokenObjectError
 from sinks.rebuild_part import Order, Reading
@@ -31,7 +31,6 @@ from sinks.reconcile_settle import Log, Offsets
 from sinks.store import Store
 from streams.contract.days import DayRule, dt_of_ms
 from streams.contract.rows import Table
-from streams.contract.topics import EVENTS
 
 #: Told how many raw objects are read, and of how many.
 Advance = Callable[[int, int], None]
@@ -94,7 +93,7 @@ class Pass:
         """Yield what there is to say of each day; `ends` are the raw ends that files and archive cover."""
         raw_days = sorted({raw_day for dt in days for raw_day in raw_days_of(dt)})
         self._report("listing raw objects")
-        self._chunks = [chunk for chunk in await list_chunks(self._store, raw_days) if chunk.topic == EVENTS]
+        self._chunks = await self._edges.between(raw_days)
         with tempfile.TemporaryDirectory(prefix="watchtime-reconcile-") as folder:
             recount = RollingRecount(self._source.day_rule, Path(folder))
             try:
@@ -129,7 +128,8 @@ class Pass:
 
     async def _look(self, recount: RollingRecount, dt: str, ends: Offsets, current: str) -> Outcome:
         raw_days = raw_days_of(dt)
-        is_open = raw_days[-1] >= dt_of_ms(time.time_ns() // 1_000_000)
+        today = dt_of_ms(time.time_ns() // 1_000_000)
+        is_open = raw_days[-1] >= today
         chunks = [chunk for chunk in self._chunks if raw_days[0] <= chunk.dt <= raw_days[-1]]
         for raw_day in raw_days:
             if raw_day in self._broken:
@@ -137,7 +137,7 @@ class Pass:
         try:
             # What came in after the archive had reached the raw ends may be in chunks that were not listed or read.
             reached = {(current, place.partition): end for place, end in ends.items()}
-            continuity = await self._continuity(chunks, raw_days, reached)
+            continuity = await self._continuity(chunks, raw_days, today, reached)
             # A window that ends before today may leave out newer chunks; one that does not must reach the raw ends.
             if is_open:
                 await check_against_log(continuity, current, self._log, ends, raw_days)
@@ -163,7 +163,7 @@ class Pass:
         return Compared(finding=finding, drift=drift, is_open=is_open)
 
     async def _continuity(
-        self, chunks: Sequence[Chunk], raw_days: Sequence[str], reached: Mapping[Place, int]
+        self, chunks: Sequence[Chunk], raw_days: Sequence[str], today: str, reached: Mapping[Place, int]
     ) -> Continuity:
         """Return what the chunks of a window hold; RawHoleError when some are missing, at its edges too."""
         continuity, places = Continuity(), {place_of(chunk) for chunk in chunks}
@@ -176,7 +176,7 @@ class Pass:
                 continuity.see(chunk, metadata)
         for chunk in chunks:
             continuity.see(chunk, self._metadata[chunk.key])
-        for chunk in await self._edges.after(raw_days[-1], places, dt_of_ms(time.time_ns() // 1_000_000)):
+        for chunk in await self._edges.after(raw_days[-1], places, today):
             if chunk.first <= reached.get(place_of(chunk), chunk.first):
                 continuity.follow(chunk)
         return continuity

@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -25,6 +25,7 @@ from streams.contract.rows import TABLE_BY_TOPIC
 from streams.ending import stop_consumer
 from streams.fold_settings import FoldSettings, Generation
 from streams.groundwork import fold_settings_of, lay
+from streams.group_offsets import group_offsets
 from streams.provision import Found, existing_topics, refuse_differences
 from streams.restore import batches_before, begin_offset, committed_reader, end_offset, read_compacted
 from streams.settings import Settings
@@ -220,7 +221,7 @@ async def _left(settings: Settings) -> dict[int, tuple[int, str]]:
     admin = AIOKafkaAdminClient(**client_options(settings.brokers))
     await admin.start()
     try:
-        offsets = await _group_offsets(admin, _group(settings))
+        offsets = await group_offsets(admin, _group(settings), within_s=_GROUP_WAIT_S)
     finally:
         await admin.close()
     return {
@@ -228,18 +229,6 @@ async def _left(settings: Settings) -> dict[int, tuple[int, str]]:
         for partition, at in offsets.items()
         if partition.topic == topics.EVENTS and at.metadata.startswith(_LEFT)
     }
-
-
-async def _group_offsets(admin: AIOKafkaAdminClient, group: str) -> Mapping[TopicPartition, Any]:
-    """Return the offsets of a group, waiting for a broker that has only just started."""
-    deadline = time.monotonic() + _GROUP_WAIT_S
-    while True:
-        try:
-            return dict(await admin.list_consumer_group_offsets(group))
-        except KafkaError as error:
-            if not error.retriable or time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(_RETRY_S)
 
 
 async def _reset_group(settings: Settings, plan: RefoldPlan) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, NotCoordinatorForGroupError
+from aiokafka.errors import KafkaError
 
 from deploy.errors import DeployError
 from streams.contract.topics import (
@@ -21,6 +19,7 @@ from streams.contract.topics import (
     daily_tables,
 )
 from streams.ending import stop_consumer
+from streams.group_offsets import group_offsets
 
 TIMEOUT_MS: Final = 5_000
 #: A new broker makes the topic of committed offsets when it is first asked for one.
@@ -57,17 +56,6 @@ async def lags(bootstrap_servers: str, prefix: str, *, client_table: bool) -> di
         await admin.close()
 
 
-async def _committed(admin: AIOKafkaAdminClient, group: str, partitions: list[TopicPartition]) -> Mapping[Any, Any]:
-    async with asyncio.timeout(COORDINATOR_WAIT_S):
-        while True:
-            try:
-                committed: Mapping[Any, Any] = await admin.list_consumer_group_offsets(group, partitions=partitions)
-            except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError):
-                await asyncio.sleep(0.1)
-            else:
-                return committed
-
-
 async def _lag(consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient, group: str, topics: list[str]) -> int:
     described = await admin.describe_topics(topics)
     partitions = [
@@ -77,7 +65,7 @@ async def _lag(consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient, group: st
     ]
     ends = await consumer.end_offsets(partitions)
     begins = await consumer.beginning_offsets(partitions)
-    committed = await _committed(admin, group, partitions)
+    committed = await group_offsets(admin, group, within_s=COORDINATOR_WAIT_S, partitions=partitions)
     return sum(
         max(ends[at] - (committed[at].offset if at in committed and committed[at].offset >= 0 else begins[at]), 0)
         for at in partitions

@@ -5,7 +5,7 @@
 /** Longest wait between two attempts. */
 export const MAX_WAIT_MS = 300_000;
 /** The longest wait that a gateway, or whatever answers in its place, may ask for: events are not kept for ever. */
-export const LONGEST_ASKED_MS = 3_600_000;
+const LONGEST_ASKED_MS = 3_600_000;
 const FIRST_WAIT_MS = 1_000;
 const SECOND_MS = 1_000;
 

@@ -21,7 +21,7 @@ const embeds = element("embeds");
 /** @type {HTMLDialogElement} */
 const sure = element("sure");
 
-/** What the fields were filled from. */
+/** The settings as they are stored. */
 let saved = { address: "", token: "" };
 
 async function refresh() {

@@ -13,15 +13,7 @@ from hypothesis import strategies as st
 from streams.contract.keys import PartialKey
 from streams.fold_settings import FoldSettings, SettingsChangedError
 from streams.partition_state import PartitionState
-from streams.state_records import (
-    MARKER_KEY,
-    Marker,
-    NewerStateError,
-    Share,
-    decode,
-    encode,
-    is_piece_key,
-)
+from streams.state_records import MARKER_KEY, Marker, NewerStateError, Share, decode, encode, is_piece_key
 from tests.unit.streams.folding import TOPIC_ID, Topics, fold, folded, published, put, settings_of
 from tests.unit.streams.plain_fold import DAY, HOUR, plain_rows
 from tests.unit.streams.raw_logs import PARTITIONS, START_MS, raw_logs

@@ -79,8 +79,8 @@ async def test_a_partition_that_is_held_and_worked_on_by_nobody_ends_the_process
     class Waiting:
         """An owner that never gets to its partition."""
 
-        async def take(self) -> NoReturn:
-            raise await asyncio.Event().wait()
+        async def take(self) -> None:
+            await asyncio.Event().wait()
 
     runner = source._Runner(spare._consumer, TopicPartition("t", 0), Waiting(), None, agree)
     spare._runners[0] = runner
